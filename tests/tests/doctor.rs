@@ -378,6 +378,30 @@ fn the_doctor_ends_and_says_what_it_could_not_examine() {
 }
 
 #[test]
+fn the_doctor_ends_and_says_that_the_name_service_does_not_answer() {
+    let machine = builder()
+        .file("/etc/directory/nss.c", include_str!("directory/nss.c"))
+        .file("/etc/directory/how", "works")
+        .file("/etc/directory/passwd", "")
+        .file("/etc/directory/group", "")
+        .command("cc -shared -fPIC -o /usr/lib/libnss_directory.so.2 /etc/directory/nss.c")
+        .command("printf 'passwd: files directory\ngroup: files directory\n' >/etc/nsswitch.conf")
+        .build();
+    put(&machine, "sshd", BEHIND);
+    machine.run("twofa class set root mode=mandatory").ok();
+    for (how, seconds) in [("fails", 20), ("hangs 600", 60)] {
+        machine.write_file("/etc/directory/how", how);
+        let begun = std::time::Instant::now();
+        finds(&machine, "problem: the name service ");
+        let taken = begun.elapsed();
+        assert!(
+            taken < std::time::Duration::from_secs(seconds),
+            "{how}: {taken:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_wrong_outside_of_the_store_is_shown_while_the_store_is_missing() {
     let machine = builder().build();
     put(&machine, "testapp", "auth sufficient pam_twofa.so\n");

@@ -4,6 +4,7 @@ use twofa_core::{Account, Policy, Timestamp, User};
 use twofa_delivery::Sender;
 use twofa_store::{Origin, Store};
 
+use crate::deferred::Deferred;
 use crate::fleet::membership::Membership;
 use crate::identity::first_factor::Stacks;
 use crate::identity::person::Person;
@@ -20,6 +21,8 @@ pub struct Services<'a> {
     pub stacks: &'a Stacks,
     /// The fleet that this machine may be a host of.
     pub fleet: &'a Membership,
+    /// What is recorded once a login has its answer.
+    pub deferred: &'a Deferred,
     /// The clock, asked each time that the time matters.
     pub clock: fn() -> Timestamp,
 }

@@ -20,6 +20,7 @@ pub mod admin;
 pub mod client;
 pub mod context;
 pub mod daemon;
+mod deferred;
 pub mod fleet;
 pub mod identity;
 mod journal;

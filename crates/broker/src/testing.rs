@@ -16,6 +16,7 @@ use twofa_store::event::{LoginOrigin, Record, RefusalReason};
 use twofa_store::{Event, EventFilter, Location, NewApp, Origin, Owner, Store};
 
 use crate::context::{Context, Services};
+use crate::deferred::Deferred;
 use crate::fleet::files::FleetDirectory;
 use crate::fleet::membership::Membership;
 use crate::identity::accounts;
@@ -248,6 +249,7 @@ pub(crate) struct Bench {
     pub origin: Origin,
     pub stacks: Stacks,
     pub fleet: Membership,
+    pub deferred: Deferred,
     _folder: TempDir,
 }
 
@@ -285,6 +287,7 @@ impl Bench {
             origin,
             stacks: Stacks::default(),
             fleet: Membership::new(FleetDirectory::at(folder.path().join("fleet"))),
+            deferred: Deferred::default(),
             _folder: folder,
         };
         bench.policy(&[("mode", "mandatory"), ("application-name", "Acme")]);
@@ -371,6 +374,7 @@ impl Bench {
             sender: &self.mailbox,
             stacks: &self.stacks,
             fleet: &self.fleet,
+            deferred: &self.deferred,
             clock,
         }
     }

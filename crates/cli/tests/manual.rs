@@ -303,22 +303,3 @@ fn says(text: &str, word: &str) -> bool {
         !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word)
     })
 }
-
-#[test]
-fn every_finding_of_the_doctor_is_in_the_manual_by_its_name() {
-    let sources = [
-        include_str!("../../broker/src/admin/doctor/names.rs"),
-        include_str!("../../broker/src/admin/doctor/finding/program.rs"),
-    ];
-    let lines = sources.iter().flat_map(|source| source.lines());
-    let names: Vec<_> = lines
-        .filter_map(|line| line.split_once("=> \"")?.1.split_once('"'))
-        .map(|(name, _)| name)
-        .collect();
-    assert!(names.len() > 60, "{names:?}");
-    let manual = TWOFAD.replace('\\', "");
-    for name in names {
-        let row = format!(".TP\n.I {name}\n");
-        assert!(manual.contains(&row), "twofad.8 lacks {name}");
-    }
-}

@@ -161,7 +161,7 @@ fn strictness(policy: &Policy, user: &Summary) -> u8 {
     // By then, every lock that ends has ended.
     let end_of_time = Timestamp::from_unix(i64::MAX);
     match user.status(policy, None, end_of_time) {
-        Status::Off | Status::Exempt(_) => ASKS_NOTHING,
+        Status::Off | Status::Reported | Status::Exempt(_) => ASKS_NOTHING,
         Status::Pending => match policy.enrolment {
             Enrolment::AtLogin => 1,
             Enrolment::Beforehand => 2,

@@ -4,6 +4,7 @@
 use crate::decision::{Decision, DecisionFacts, Denial, Reason, would_decide};
 use crate::method::{Method, Methods};
 use crate::policy::{Enrolment, Policy};
+use crate::user::{Status, User};
 
 /// Everything that a forecast depends on.
 #[derive(Debug, Clone, Copy)]
@@ -54,10 +55,78 @@ pub enum LockedOut {
     IdentityMismatch,
 }
 
+/// What a user has to show, and could enrol, under a policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The policy that applies to the user.
+    pub policy: &'a Policy,
+    /// The enrolled methods that can stand alone.
+    pub enrolled: Methods,
+    /// Whether a backup code is left.
+    pub has_backup_codes: bool,
+    /// As in [`ForecastFacts`].
+    pub carried: Methods,
+}
+
+impl Means<'_> {
+    /// Why a user of this `status` is kept out, or would be; `None`: the user gets in.
+    pub fn locked_out(&self, status: Status) -> Option<LockedOut> {
+        let is_beforehand = self.policy.enrolment == Enrolment::Beforehand;
+        match status {
+            Status::Off | Status::Reported | Status::Exempt(_) => None,
+            Status::Locked(_) => Some(LockedOut::Locked),
+            Status::IdentityMismatch => Some(LockedOut::IdentityMismatch),
+            Status::Enabled => (!self.can_show()).then_some(LockedOut::Undeliverable),
+            Status::Pending if is_beforehand => Some(LockedOut::NotEnrolled),
+            Status::NotAllowed if is_beforehand => Some(LockedOut::NotAllowed),
+            Status::NotAllowed if !self.can_prove() => Some(LockedOut::Undeliverable),
+            Status::Pending | Status::NotAllowed => {
+                (!self.can_enrol()).then_some(LockedOut::NothingToEnrol)
+            }
+        }
+    }
+
+    fn can_show(&self) -> bool {
+        let allowed = self.policy.methods;
+        let has_backup = self.has_backup_codes && allowed.contains(Method::Backup);
+        self.enrolled.intersects(allowed.intersection(self.carried))
+            || self.falls_back_to_email()
+            || has_backup
+    }
+
+    fn falls_back_to_email(&self) -> bool {
+        let Self {
+            policy, enrolled, ..
+        } = self;
+        enrolled.contains(Method::Sms)
+            && policy.methods.contains(Method::Sms)
+            && policy.sms_falls_back_to_email()
+            && enrolled.contains(Method::Email)
+            && self.carried.contains(Method::Email)
+    }
+
+    fn can_enrol(&self) -> bool {
+        let working = self.policy.methods.intersection(self.carried);
+        working.intersects(Methods::standing_alone())
+    }
+
+    /// Whether a code of a method that is no longer allowed can be shown once more.
+    fn can_prove(&self) -> bool {
+        self.has_backup_codes || self.enrolled.intersects(self.carried)
+    }
+}
+
 /// What would come of the login if the mode were mandatory and nothing else different.
 pub fn forecast(facts: ForecastFacts<'_>) -> Forecast {
-    let policy = facts.login.policy;
+    let (policy, user) = (facts.login.policy, facts.login.user);
+    let means = Means {
+        policy,
+        enrolled: user.enrolled(),
+        has_backup_codes: user.backup_codes_left() > 0,
+        carried: facts.carried,
+    };
     let locked_out = Forecast::LockedOut;
+    let kept_out = |status| means.locked_out(status).map(locked_out);
     match would_decide(facts.login) {
         Decision::NotRequired(reason) => Forecast::NotAsked(reason),
         Decision::Trusted => Forecast::Trusted,
@@ -68,42 +137,24 @@ pub fn forecast(facts: ForecastFacts<'_>) -> Forecast {
         Decision::Challenge if facts.has_security_key => Forecast::Asked(Method::SecurityKey),
         _ if !facts.can_ask => locked_out(LockedOut::CannotAsk),
         Decision::Challenge => {
-            let method = first_method(&facts, policy);
+            let method = first_method(&means, user);
             method.map_or(locked_out(LockedOut::Undeliverable), Forecast::Asked)
         }
-        Decision::Enrol if can_enrol(&facts, policy) => Forecast::Enrols,
-        Decision::Replace if !can_prove(&facts) => locked_out(LockedOut::Undeliverable),
-        Decision::Replace if can_enrol(&facts, policy) => Forecast::Replaces,
-        Decision::Enrol | Decision::Replace => locked_out(LockedOut::NothingToEnrol),
+        Decision::Enrol => kept_out(Status::Pending).unwrap_or(Forecast::Enrols),
+        Decision::Replace => kept_out(Status::NotAllowed).unwrap_or(Forecast::Replaces),
     }
 }
 
 /// The first method that the user can show.
-fn first_method(facts: &ForecastFacts<'_>, policy: &Policy) -> Option<Method> {
-    let user = facts.login.user;
-    let enrolled = user.enrolled();
-    let falls_back = enrolled.contains(Method::Sms)
-        && policy.methods.contains(Method::Sms)
-        && policy.sms_falls_back_to_email()
-        && enrolled.contains(Method::Email)
-        && facts.carried.contains(Method::Email);
-    let has_backup = user.backup_codes_left() > 0 && policy.methods.contains(Method::Backup);
-    let shown = user.methods(policy.methods.intersection(facts.carried));
+fn first_method(means: &Means<'_>, user: &User) -> Option<Method> {
+    let allowed = means.policy.methods;
+    let has_backup = means.has_backup_codes && allowed.contains(Method::Backup);
+    let shown = user.methods(allowed.intersection(means.carried));
     let others = [
-        falls_back.then_some(Method::Email),
+        means.falls_back_to_email().then_some(Method::Email),
         has_backup.then_some(Method::Backup),
     ];
     shown.into_iter().chain(others.into_iter().flatten()).next()
-}
-
-fn can_enrol(facts: &ForecastFacts<'_>, policy: &Policy) -> bool {
-    let working = policy.methods.intersection(facts.carried);
-    policy.enrolment == Enrolment::AtLogin && working.intersects(Methods::standing_alone())
-}
-
-fn can_prove(facts: &ForecastFacts<'_>) -> bool {
-    let user = facts.login.user;
-    user.backup_codes_left() > 0 || user.is_enrolled(facts.carried)
 }
 
 #[cfg(test)]
@@ -112,7 +163,7 @@ mod tests {
     use crate::channel::{Channel, PerChannel};
     use crate::exemption::LoginSource;
     use crate::time::Timestamp;
-    use crate::user::{Contact, User};
+    use crate::user::Contact;
 
     const NO_CHANNEL: Methods = Methods::ALL.without(Method::Email).without(Method::Sms);
 
@@ -199,5 +250,50 @@ mod tests {
         let (by_mail, nothing) = (with(&[Channel::Email]), User::default());
         assert_eq!(forecast(facts(&policy, &nothing)), Forecast::Enrols);
         assert_eq!(forecast(facts(&policy, &by_mail)), Forecast::Replaces);
+    }
+
+    #[test]
+    fn a_listing_and_a_login_agree_on_who_is_kept_out() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let users = [
+            User::default(),
+            with(&[Channel::Email]),
+            with(&[Channel::Sms]),
+            with(&[Channel::Email, Channel::Sms]),
+        ];
+        let settings = [
+            [("methods", "email,sms,backup"), ("enrolment", "at-login")],
+            [("methods", "app,backup"), ("enrolment", "at-login")],
+            [("methods", "sms,backup"), ("fallback.sms-to-email", "on")],
+            [("methods", "email"), ("enrolment", "beforehand")],
+        ];
+        for (settings, user) in settings
+            .iter()
+            .flat_map(|it| users.iter().map(move |user| (it, user)))
+        {
+            let policy = reporting(settings);
+            for carried in [Methods::ALL, NO_CHANNEL, Methods::ALL.without(Method::Sms)] {
+                let facts = ForecastFacts {
+                    carried,
+                    ..facts(&policy, user)
+                };
+                let means = Means {
+                    policy: &policy,
+                    enrolled: user.enrolled(),
+                    has_backup_codes: false,
+                    carried,
+                };
+                let status = user.summary().status_if_mandatory(&policy, None, now);
+                let kept_out = match forecast(facts) {
+                    Forecast::LockedOut(why) => Some(why),
+                    _ => None,
+                };
+                assert_eq!(
+                    means.locked_out(status),
+                    kept_out,
+                    "{settings:?} {user:?} {carried:?}"
+                );
+            }
+        }
     }
 }

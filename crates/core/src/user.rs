@@ -158,6 +158,8 @@ pub struct User {
 pub enum Status {
     /// Not asked for a second factor.
     Off,
+    /// Not asked either, because the mode is report: logins are recorded.
+    Reported,
     /// Must have a second factor and has none.
     Pending,
     /// Enrolled, but with no method that the policy still allows: must prove an old one and enrol another.
@@ -286,7 +288,9 @@ impl Summary {
         // Methods that are no longer allowed count: after a change to a stricter policy, users must not seem to have never
         // enrolled.
         let willing = !self.enrolled.is_empty() && self.verify != Verify::Never;
-        if !mode.asks() {
+        if mode == Mode::Report {
+            Status::Reported
+        } else if !mode.asks() {
             Status::Off
         } else if let Some(exemption) = exemption {
             Status::Exempt(exemption.until)

@@ -113,7 +113,7 @@ fn name_of(uid: u32) -> Result<Option<String>, Unanswered> {
 
 /// Whether each source of accounts apart from the local ones answers at all. Each is asked for a group, because accounts are
 /// looked up through libc, which hides which source answered.
-fn every_source_answers() -> Result<(), Unanswered> {
+pub fn every_source_answers() -> Result<(), Unanswered> {
     let deadline = Instant::now() + TIMEOUT;
     for source in Switch::read().map_err(Unanswered)?.directories() {
         look_up(&source, Key::Gid(0), deadline)

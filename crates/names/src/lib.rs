@@ -24,7 +24,9 @@ mod query;
 mod switch;
 
 pub use account::{find, is_local, listed_groups, system_user};
-pub use accounts::{AccountLookup, LoginAccounts, is_person, login_accounts, shared_uids};
+pub use accounts::{
+    AccountLookup, LoginAccounts, every_source_answers, is_person, login_accounts, shared_uids,
+};
 pub use groups::{GroupMembers, group, members};
 pub use listing::Directory;
 pub use membership::Groups;

@@ -401,6 +401,8 @@ pub enum UserStatus {
     IdentityMismatch,
     /// There is a record, and no account with its name or its uid.
     Gone,
+    /// Not asked for a code, because the mode is report: logins are recorded.
+    Reported,
 }
 
 /// An address on file.

@@ -32,12 +32,12 @@ impl Store {
     /// As [`Store::record`], but without waiting for the disk: the event becomes durable with the next change that does.
     pub fn record_unsynced(
         &self,
-        user: &Account,
+        user: Option<&Account>,
         event: &Event,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.change_unsynced(origin, now, |tx| tx.record(Some(user), event).map(drop))
+        self.change_unsynced(origin, now, |tx| tx.record(user, event).map(drop))
     }
 
     /// The number of the latest event; 0 if there is none.

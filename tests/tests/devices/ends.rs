@@ -206,3 +206,17 @@ fn a_reset_ends_trust() {
     let mut login = log_in_from(&machine, 7, &password_of("alice"));
     login.expect("Key:");
 }
+
+#[test]
+fn where_the_mode_is_report_a_trusted_device_is_recorded_as_one_and_nobody_is_asked() {
+    let (machine, phone) = machine(STACK);
+    set(&machine, "trust.remote=30d");
+    trust(&machine, 7, &phone.next_code());
+    set(&machine, "mode=report --yes");
+    for (host, outcome) in [(7, "trusted"), (8, "asked")] {
+        assert!(!is_asked(&machine, host));
+        machine.wait_until(&format!(
+            "twofa log --event reported --json | grep -q '\"outcome\": \"{outcome}\"'"
+        ));
+    }
+}

@@ -2,11 +2,12 @@
 //!
 //! The store is read first and then released, because the name service, which is asked afterwards, can be slow.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use twofa_core::class::{self, EVERYONE, Effective};
 use twofa_core::exemption::{Exemption, LoginSource, find_covering};
+use twofa_core::forecast::{LockedOut, Means};
 use twofa_core::policy::Enrolment;
 use twofa_core::user::{Summary, Verify};
 use twofa_core::{Account, Methods, Mode, Rulebook, Status, Throttle, Timestamp};
@@ -20,7 +21,9 @@ use super::{AdminError, Administration};
 use crate::identity::accounts::{self, Directory, LoginAccounts};
 use crate::identity::person::PersonError;
 use crate::identity::standing::{AccountState, Standings};
+use crate::requests::login::refusal;
 use crate::requests::manage::user_status;
+use crate::sending::carried::carried;
 
 /// How long to ask a directory for the groups of its accounts when everybody who could log in is listed or counted. If a
 /// group is still unknown by then, the strictest class that could apply is used.
@@ -126,25 +129,26 @@ pub(super) fn remark_on_unenrolled(
     }))
 }
 
-/// Everybody who must show a second factor, has none, and cannot enrol at a login.
-pub(super) fn cannot_verify(admin: &Administration) -> Result<Vec<String>, AdminError> {
-    let (store, rulebook) = (admin.store(), admin.rulebook()?);
-    let (rows, _) = rows_without_method(store)?;
-    let exemptions = exemptions(store)?;
-    let mut directory = Directory::read_within(GROUPS_TIMEOUT);
-    let mut names = Vec::new();
-    for UserRow {
-        account, summary, ..
-    } in rows
-    {
-        let policy = effective(&rulebook, &summary, &account, &mut directory)?.policy;
-        let exemption = covering(&exemptions, &account, admin.now(), &mut directory);
-        let is_refused = summary.is_obliged(&policy) && policy.enrolment == Enrolment::Beforehand;
-        if is_refused && exemption.is_none() {
-            names.push(account.name);
-        }
+/// The login names of those whom the rules keep out, by the reason. Locks and accounts that differ from their record are none
+/// of the rules' doing.
+pub(super) fn kept_out(
+    admin: &Administration,
+) -> Result<BTreeMap<LockedOut, Vec<String>>, AdminError> {
+    let mut kept_out = BTreeMap::<_, Vec<_>>::new();
+    let without = UserFilter {
+        status: Some(StatusFilter::WithoutSecondFactor),
+        ..UserFilter::default()
+    };
+    for (filter, has_methods) in [(UserFilter::default(), true), (without, false)] {
+        admin.users(&filter, |user| {
+            let why = user.kept_out.filter(|why| *why != LockedOut::Locked);
+            if let Some(why) = why.filter(|_| user.methods.is_empty() != has_methods) {
+                kept_out.entry(why).or_default().push(user.account.name);
+            }
+            true
+        })?;
     }
-    Ok(names)
+    Ok(kept_out)
 }
 
 /// All users on record, in order of name.
@@ -229,6 +233,7 @@ struct View {
     directory: Directory,
     standings: Standings,
     records: Records,
+    carried: Methods,
     now: Timestamp,
 }
 
@@ -249,6 +254,7 @@ impl View {
             directory,
             standings: Standings::read(),
             records: Records::read(admin.store())?,
+            carried: carried(&admin.store().providers()?),
             now: admin.now(),
         })
     }
@@ -262,6 +268,13 @@ impl View {
         let policy = &effective.policy;
         let exemption = covering(&self.exemptions, &account, self.now, &mut self.directory);
         let status = summary.status(policy, exemption, self.now);
+        let in_force = status;
+        let means = Means {
+            policy,
+            enrolled: summary.enrolled,
+            has_backup_codes: row.backup_codes > 0,
+            carried: self.carried,
+        };
         let would_be = summary.status_if_mandatory(policy, exemption, self.now);
         let mut state = self.standings.state(&account);
         let status = match &state {
@@ -281,19 +294,15 @@ impl View {
                 user_status(status)
             }
         };
-        let if_mandatory = match &state {
-            AccountState::Gone => None,
-            AccountState::Differs(_) if holds_back(&summary) => {
-                Some(ReportedOutcome::IdentityMismatch)
-            }
-            AccountState::Mismatched(_) if matches!(would_be, Status::Off | Status::Pending) => {
-                Some(ReportedOutcome::IdentityMismatch)
-            }
-            _ => Some(outcome(would_be, policy.enrolment)),
+        let if_mandatory = if_mandatory(&means, would_be, &state, &summary);
+        let kept_out = match state {
+            AccountState::Current | AccountState::Unsettled(_) => means.locked_out(in_force),
+            AccountState::Gone | AccountState::Differs(_) | AccountState::Mismatched(_) => None,
         };
         Ok(ListedUser {
             status,
             if_mandatory,
+            kept_out,
             state,
             class: effective.class_name().to_owned(),
             account,
@@ -308,16 +317,31 @@ impl View {
     }
 }
 
+/// What a login comes to if the mode is mandatory and the status then `would_be`; `None`: the account is gone.
+fn if_mandatory(
+    means: &Means<'_>,
+    would_be: Status,
+    state: &AccountState,
+    summary: &Summary,
+) -> Option<ReportedOutcome> {
+    match state {
+        AccountState::Gone => None,
+        AccountState::Differs(_) if holds_back(summary) => Some(ReportedOutcome::IdentityMismatch),
+        AccountState::Mismatched(_) if matches!(would_be, Status::Off | Status::Pending) => {
+            Some(ReportedOutcome::IdentityMismatch)
+        }
+        _ => Some(outcome(means, would_be)),
+    }
+}
+
 /// What a login comes to by the status that its user would have.
-const fn outcome(would_be: Status, enrolment: Enrolment) -> ReportedOutcome {
-    match (would_be, enrolment) {
-        (Status::Off | Status::Exempt(_), _) => ReportedOutcome::Exempt,
-        (Status::Enabled, _) => ReportedOutcome::Asked,
-        (Status::Pending, Enrolment::AtLogin) => ReportedOutcome::Enrols,
-        (Status::NotAllowed, Enrolment::AtLogin) => ReportedOutcome::Replaces,
-        (Status::Pending | Status::NotAllowed, Enrolment::Beforehand) => ReportedOutcome::NoMethod,
-        (Status::Locked(_), _) => ReportedOutcome::Locked,
-        (Status::IdentityMismatch, _) => ReportedOutcome::IdentityMismatch,
+fn outcome(means: &Means<'_>, would_be: Status) -> ReportedOutcome {
+    match (means.locked_out(would_be), would_be) {
+        (Some(why), _) => refusal(why),
+        (None, Status::Enabled) => ReportedOutcome::Asked,
+        (None, Status::Pending) => ReportedOutcome::Enrols,
+        (None, Status::NotAllowed) => ReportedOutcome::Replaces,
+        (None, _) => ReportedOutcome::Exempt,
     }
 }
 

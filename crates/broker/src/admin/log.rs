@@ -7,7 +7,7 @@ pub use twofa_store::event::names::{EVENT_NAMES, EventName};
 pub use twofa_store::event::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, LoggedEvent, LoginOrigin,
     NotSent, Origin, Proof, Record, RefusalReason, ReportedOutcome, SessionEnd, SessionFields,
-    SmsAlarm, UserChange,
+    SmsAlarm, UnprovedReason, UserChange,
 };
 
 use super::{AdminError, Administration};

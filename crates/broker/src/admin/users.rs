@@ -1,5 +1,6 @@
 //! Users: what a [`listing`](super::listing) says about each, and changes to one of them.
 
+use twofa_core::forecast::LockedOut;
 use twofa_core::user::Verify;
 use twofa_core::{Account, Method, Methods, Timestamp};
 use twofa_proto::UserStatus;
@@ -38,6 +39,8 @@ pub enum StatusFilter {
 pub enum StatusKind {
     /// Not asked for a code.
     Off,
+    /// Not asked for a code, because the mode is report: logins are recorded.
+    Reported,
     /// Must enrol at the next login.
     Pending,
     /// Enrolled, by no method that is allowed.
@@ -56,8 +59,9 @@ pub enum StatusKind {
 
 impl StatusKind {
     /// All kinds, in the order in which help and completions show them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Off,
+        Self::Reported,
         Self::Pending,
         Self::NotAllowed,
         Self::Enabled,
@@ -71,6 +75,7 @@ impl StatusKind {
     pub const fn from_status(status: UserStatus) -> Self {
         match status {
             UserStatus::Off => Self::Off,
+            UserStatus::Reported => Self::Reported,
             UserStatus::Pending => Self::Pending,
             UserStatus::NotAllowed => Self::NotAllowed,
             UserStatus::Enabled => Self::Enabled,
@@ -85,6 +90,7 @@ impl StatusKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
+            Self::Reported => "report",
             Self::Pending => "pending",
             Self::NotAllowed => "not-allowed",
             Self::Enabled => "enabled",
@@ -114,6 +120,8 @@ pub struct ListedUser {
     pub status: UserStatus,
     /// What a login without a known origin would come to if the mode were mandatory; `None`: the account is gone.
     pub if_mandatory: Option<ReportedOutcome>,
+    /// Why the rules in force keep the user out of such a login; `None`: they do not.
+    pub kept_out: Option<LockedOut>,
     /// What has become of the account.
     pub state: AccountState,
     /// The class whose policy applies.
@@ -221,6 +229,7 @@ mod tests {
     fn user() -> ListedUser {
         ListedUser {
             if_mandatory: None,
+            kept_out: None,
             account: Account {
                 name: "alice".into(),
                 uid: 1000,

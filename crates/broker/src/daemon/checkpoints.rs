@@ -1,4 +1,4 @@
-//! The thread that writes the checkpoints of the audit log and deletes old grants: at intervals, and when there is much to
+//! The thread that writes the checkpoints of the audit log, deletes old grants and records what was counted: at intervals, and when there is much to
 //! seal.
 
 use std::io;
@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::lazy_store::LazyStore;
+use super::records;
 use crate::journal::{self, Anchored};
 use crate::process::log;
 use crate::sending::notices::Wakeup;
@@ -25,6 +26,7 @@ pub(super) fn start(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()
 
 fn keep_writing(store: &LazyStore, wakeup: &Wakeup, interval: Duration) {
     loop {
+        records::record_counts(store, false);
         write(store);
         prune_devices(store);
         if !wakeup.wait(interval) {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use twofa_store::{Location, StoreError};
 
+use crate::deferred::Deferred;
 use crate::process::log;
 use crate::requests::broker::Broker;
 
@@ -13,12 +14,23 @@ use crate::requests::broker::Broker;
 pub(super) struct LazyStore {
     location: Location,
     broker: Mutex<Option<Arc<Broker>>>,
+    /// One for all brokers, of which there may be one after the other.
+    deferred: Arc<Deferred>,
 }
 
 impl LazyStore {
     pub(super) fn new(location: Location) -> Self {
         let broker = Mutex::default();
-        Self { location, broker }
+        Self {
+            location,
+            broker,
+            deferred: Arc::default(),
+        }
+    }
+
+    /// What its brokers leave to be recorded later.
+    pub(super) fn deferred(&self) -> &Arc<Deferred> {
+        &self.deferred
     }
 
     /// The open store; it is opened now if it is not.
@@ -27,7 +39,8 @@ impl LazyStore {
         if let Some(broker) = &*open {
             return Ok(broker.clone());
         }
-        let broker = Arc::new(Broker::open(self.location.clone(), log::event)?);
+        let broker = Broker::open(self.location.clone(), log::event)?;
+        let broker = Arc::new(broker.deferring_to(self.deferred.clone()));
         // One that cannot be written is opened again for each connection, until it can.
         if !broker.store().is_snapshot() {
             *open = Some(broker.clone());

@@ -12,6 +12,7 @@ mod hosts;
 mod lazy_store;
 mod owner;
 mod pending;
+mod records;
 pub mod server;
 mod shutdown;
 mod watchdog;

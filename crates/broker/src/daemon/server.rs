@@ -23,7 +23,7 @@ use super::lazy_store::LazyStore;
 use super::owner::Owners;
 use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
-use super::{checkpoints, connection_limits, watchdog, workers};
+use super::{checkpoints, connection_limits, records, watchdog, workers};
 use crate::identity::authority::Peer;
 use crate::journal::{self, Anchored};
 use crate::process::{log, service_manager};
@@ -96,6 +96,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     })?;
     start_notices(store.clone(), wakeup.clone())?;
     checkpoints::start(store.clone(), journal_wakeup.clone())?;
+    let recorder = records::start(store.clone())?;
     report_ready(listener, watched)?;
     ends.wait()?;
     tell(service_manager::notify_stopping());
@@ -107,6 +108,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     while !pool.wait_until_served(CLOSE_INTERVAL) && Instant::now() < until {
         close_new(listener);
     }
+    records::end(&store, &recorder);
     checkpoints::write(&store);
     store.close();
     Ok(())
@@ -225,12 +227,13 @@ fn make_way(connection: ReadyConnection) {
 pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
     let peer = Peer::new(stream.peer_uid()?);
     // First, since it may wait for the store, and the client's time begins with the stream.
-    let broker = Broker::open(location, log::event);
+    let broker = Broker::open(location, log::event).map(Arc::new);
     let stream = DeadlineStream::new(stream, Vec::new(), None)?;
-    report(&connection::serve(broker.as_ref(), peer, stream, |_| {
+    report(&connection::serve(broker.as_deref(), peer, stream, |_| {
         Some(())
     }));
     let Ok(broker) = broker else { return Ok(()) };
+    records::record_now(&broker);
     let is_checkpoint_due = || {
         let store = broker.store();
         store.has_logged()

@@ -2,7 +2,7 @@
 
 pub use twofa_names::{
     AccountLookup, Directory, GroupMembers, Groups, LoginAccounts, Unanswered as NameServiceError,
-    find, group, is_local, is_person, login_accounts, members, shared_uids,
+    every_source_answers, find, group, is_local, is_person, login_accounts, members, shared_uids,
     stop_asking_overdue_sources, system_user,
 };
 

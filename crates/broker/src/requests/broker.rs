@@ -6,15 +6,17 @@ use std::sync::Arc;
 use twofa_core::Timestamp;
 use twofa_delivery::{ConfigDirs, Sender};
 use twofa_proto::{Done, Request};
-use twofa_store::{Listener, Location, Store, StoreError};
+use twofa_store::{Event, Listener, Location, Origin, Store, StoreError};
 
 use crate::context::Services;
+use crate::deferred::{Deferred, Task};
 use crate::fleet::membership::Membership;
 use crate::identity::authority::Peer;
 use crate::identity::first_factor::Stacks;
-use crate::process::clock;
+use crate::process::{clock, log};
 use crate::requests::{login, manage, session};
 use crate::sending::providers::StoredProviders;
+use crate::text::messages::log_lines;
 use crate::text::terminal::Terminal;
 
 /// Serves requests, one after the other or many at once.
@@ -25,6 +27,7 @@ pub struct Broker {
     sender: Box<dyn Sender>,
     stacks: Stacks,
     fleet: Membership,
+    deferred: Arc<Deferred>,
 }
 
 impl Broker {
@@ -40,7 +43,46 @@ impl Broker {
             sender,
             stacks: Stacks::default(),
             fleet: Membership::default(),
+            deferred: Arc::default(),
         })
+    }
+
+    /// Leaves what is to be recorded later to `deferred`, which outlives this broker.
+    #[must_use]
+    pub(crate) fn deferring_to(self, deferred: Arc<Deferred>) -> Self {
+        Self { deferred, ..self }
+    }
+
+    /// What is to be recorded later.
+    pub(crate) fn deferred(&self) -> &Deferred {
+        &self.deferred
+    }
+
+    /// Records what a login left behind. What cannot be recorded is logged and counted.
+    pub(crate) fn record(&self, task: &Task) {
+        let services = self.services();
+        let recorded = match task {
+            Task::Report(peer, request) => login::record(services, *peer, request),
+            Task::Refusal(reason, origin, at) => {
+                let event = Event::UnprovedRefused {
+                    reason: *reason,
+                    count: 1,
+                    since: at.unix(),
+                };
+                let recorded = self.store.record_unsynced(None, &event, origin, *at);
+                recorded.map_err(|error| error.to_string())
+            }
+        };
+        if let Err(error) = recorded {
+            log::warn(&log_lines::login_not_recorded(&error));
+            self.deferred.miss(task, services.now());
+        }
+    }
+
+    /// Records how many there were of what could only be counted.
+    pub(crate) fn record_count(&self, event: &Event) -> Result<(), StoreError> {
+        let origin = Origin::command_line(nix::unistd::geteuid().as_raw());
+        self.store.record(None, event, &origin, (self.clock)())
     }
 
     /// The store, for what administrators do without a request.
@@ -62,12 +104,14 @@ impl Broker {
             sender,
             stacks,
             fleet,
+            deferred,
         } = self;
         Services {
             store,
             sender: &**sender,
             stacks,
             fleet,
+            deferred,
             clock: *clock,
         }
     }

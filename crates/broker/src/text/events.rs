@@ -162,6 +162,8 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         Event::Passed { .. }
         | Event::Refused { .. }
         | Event::Reported { .. }
+        | Event::ReportsMissed { .. }
+        | Event::UnprovedRefused { .. }
         | Event::BackupCodesMade
         | Event::BackupCodesRemoved
         | Event::Required

@@ -48,6 +48,7 @@ pub(super) fn status_filter() -> impl TypedValueParser<Value = StatusFilter> {
     let kinds = StatusKind::ALL.map(|kind| {
         PossibleValue::new(kind.name()).help(match kind {
             StatusKind::Off => "not asked for a code",
+            StatusKind::Reported => "not asked for a code, and logins are recorded (mode=report)",
             StatusKind::Pending => "must enrol at the next login",
             StatusKind::NotAllowed => "enrolled, but not with an allowed method",
             StatusKind::Enabled => "asked for a code",

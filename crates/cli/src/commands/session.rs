@@ -11,7 +11,7 @@ use twofa_core::{Account, Timestamp};
 use crate::arguments::{ChosenSessions, EndArguments, SessionCommand};
 use crate::client;
 use crate::error::CommandError;
-use crate::messages::{moment, rfc3339, session as texts};
+use crate::messages::{minute, rfc3339, session as texts};
 use crate::output::{Output, Value};
 use crate::sessions::helper::{self, Helper};
 use crate::sessions::machine::{Machine, Other, Target};
@@ -118,12 +118,13 @@ fn list_one(
         vec![
             Value::Number(session.id.unsigned_abs()),
             text(Some(row.user)),
-            text(Some(row.state)),
-            Value::Text(moment(started_at)),
+            // Most are open. The column is left out where all of them are.
+            text(session.closed_at.map(|_| row.state)),
+            Value::Text(minute(started_at)),
             Value::Text(place(session)),
             text(Some(row.service)),
             text(Some(row.proof.unwrap_or("not asked"))),
-            text(until.map(moment).as_deref()),
+            text(until.map(minute).as_deref()),
         ]
     })
 }

@@ -317,6 +317,20 @@ fn rules(finding: &RulesFinding) -> String {
              enrolment with 'twofa policy set enrolment=at-login', or exempt them with 'twofa user exempt'",
             people(names, 0)
         ),
+        RulesFinding::RootUndelivered => {
+            "the rules keep root out where a code is asked for: root can neither show nor enrol anything, because no provider \
+             delivers codes; allow 'app' with 'twofa policy set methods=…', or see 'twofa provider add'"
+                .to_owned()
+        }
+        RulesFinding::Undelivered { names } => format!(
+            "these users are refused, because no provider delivers the codes of what they have enrolled or could: {}; see \
+             'twofa provider add' and 'twofa method set'",
+            people(names, 0)
+        ),
+        RulesFinding::ReportsMissed { count } => format!(
+            "logins of the last seven days that are missing in 'twofa stats --report', because no record could be made: {count}; \
+             'journalctl -t twofad' says why"
+        ),
         RulesFinding::EmailAlone { names } => format!(
             "e-mail is the only method of these users: {}; NIST SP 800-63B-4 (3.1.3.1) does not accept it as a second factor, \
              and the mailbox may have the same password: ask them to add an app with 'twofa enrol app'",

@@ -30,6 +30,9 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
         EnvironmentFinding::BrokerOutdated => "twofad was upgraded but is still running the old version: restart it with \
                                                'systemctl restart twofad'"
             .to_owned(),
+        EnvironmentFinding::StoreReadOnly => "the store can only be read, so no attempt can be counted, and everybody who \
+                                              needs a code is refused: make its file system writable"
+            .to_owned(),
         EnvironmentFinding::PamChangePending => "a change of PAM files is not final: if nobody is making it, it was \
                                                  interrupted, and 'twofa pam recover' brings back the files from before it"
             .to_owned(),
@@ -123,6 +126,7 @@ pub(super) fn part(part: &Part) -> String {
         Part::Store => "the store".to_owned(),
         Part::Database => "whether the database is damaged".to_owned(),
         Part::Log => "whether the log was changed ('twofa log verify')".to_owned(),
+        Part::NameService => "whether the name service answers".to_owned(),
         Part::Rules => "the policy and its classes".to_owned(),
         Part::People => "whom the rules keep out".to_owned(),
         Part::Accounts => "the accounts on record".to_owned(),

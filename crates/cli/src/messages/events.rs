@@ -2,7 +2,7 @@
 
 use twofa_broker::admin::log::{
     AppFields, DeviceFields, Event, ExemptionFields, NotSent, Record, ReportedOutcome, SessionEnd,
-    SessionFields, SmsAlarm, SmsCount,
+    SessionFields, SmsAlarm, SmsCount, UnprovedReason,
 };
 use twofa_broker::text::events;
 use twofa_broker::text::messages::log_lines::sms_alarm;
@@ -43,6 +43,15 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::Reported { class, outcome } => {
             format!("class {class}: {}", reported(*outcome))
         }
+        Event::ReportsMissed { count, since } => {
+            let since = moment(Timestamp::from_unix(*since), at);
+            format!("{count} since {since}")
+        }
+        Event::UnprovedRefused {
+            reason,
+            count,
+            since,
+        } => unproved(*reason, *count, &moment(Timestamp::from_unix(*since), at)),
         Event::CodeSent {
             channel,
             to,
@@ -115,10 +124,29 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
     })
 }
 
-/// What mandatory would have done with a login that was only reported.
+/// Refusals in which the first factor may have been wrong; `since` is when the first of several was.
+fn unproved(reason: UnprovedReason, count: u64, since: &str) -> String {
+    let why = match reason {
+        UnprovedReason::NoAccount => "there is no such account",
+        UnprovedReason::NotPermitted => "a program that is not root asked about another account",
+        UnprovedReason::NothingToShow => {
+            "no code could be shown there, or the rules refuse the user"
+        }
+        UnprovedReason::NoCode => "no code was entered",
+        UnprovedReason::WrongCode => "wrong code or password",
+        UnprovedReason::Locked => "too many wrong codes before",
+    };
+    match count {
+        1 => why.to_owned(),
+        count => format!("{why} (×{count} since {since})"),
+    }
+}
+
+/// What would have come of a login that was only reported.
 pub(crate) const fn reported(outcome: ReportedOutcome) -> &'static str {
     match outcome {
         ReportedOutcome::Asked => "would have been asked for a code",
+        ReportedOutcome::Trusted => "would not have been asked: from a trusted device",
         ReportedOutcome::Enrols => "would have had to enrol",
         ReportedOutcome::Replaces => "would have had to enrol an allowed method",
         ReportedOutcome::NoMethod => "would have been refused: no allowed method is enrolled",

@@ -40,6 +40,14 @@ pub(crate) fn moment(at: Timestamp) -> String {
         .to_string()
 }
 
+/// The same without seconds, where two moments stand in a row of a table.
+pub(crate) fn minute(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_second(at.unix()).unwrap_or_default();
+    at.to_zoned(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M")
+        .to_string()
+}
+
 /// A moment as JSON has it (RFC 3339).
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_second(at.unix())

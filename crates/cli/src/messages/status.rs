@@ -38,7 +38,11 @@ pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io
     )?;
     show_address("Phone", report.phone.as_ref(), &format!("sms{suffix}"), out)?;
     if !report.methods.is_empty() {
-        writeln!(out, "A login asks for: {}", report.methods.join(", or "))?;
+        let asks = match report.status {
+            UserStatus::Reported => "would ask",
+            _ => "asks",
+        };
+        writeln!(out, "A login {asks} for: {}", report.methods.join(", or "))?;
     }
     show_trust(report, out)?;
     for exemption in &report.exemptions {

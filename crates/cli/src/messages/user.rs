@@ -14,6 +14,9 @@ use crate::output::Value;
 pub(crate) fn status(status: UserStatus) -> Value {
     match status {
         UserStatus::Off => Value::Text("off".to_owned()),
+        UserStatus::Reported => {
+            Value::Warning("not asked, logins are only recorded (mode=report)".to_owned())
+        }
         UserStatus::Pending => Value::Warning("pending setup at next login".to_owned()),
         UserStatus::NotAllowed => Value::Warning("enrolled method no longer allowed".to_owned()),
         UserStatus::Enabled => Value::Good("enabled".to_owned()),

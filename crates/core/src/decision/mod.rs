@@ -93,7 +93,7 @@ pub fn decide(facts: DecisionFacts<'_>) -> Decision {
     match status {
         Status::IdentityMismatch => Decision::Deny(Denial::IdentityMismatch),
         Status::Off if policy.mode == Mode::Disabled => Decision::NotRequired(Reason::Disabled),
-        Status::Off if policy.mode == Mode::Report => Decision::NotRequired(Reason::Report),
+        Status::Reported => Decision::NotRequired(Reason::Report),
         Status::Off if !user.enrolled().is_empty() => Decision::NotRequired(Reason::OptedOut),
         Status::Off => Decision::NotRequired(Reason::NotEnrolled),
         Status::Exempt(_) => Decision::NotRequired(Reason::Exempt),

@@ -31,6 +31,22 @@ pub enum Event {
         /// What the mode mandatory would have done.
         outcome: ReportedOutcome,
     },
+    /// Logins under the mode report of which there is no record.
+    ReportsMissed {
+        /// How many there were.
+        count: u64,
+        /// When the first of them was, in seconds since 1970.
+        since: i64,
+    },
+    /// Logins were refused in which the first factor may have been wrong. Nothing in it was chosen by those who tried.
+    UnprovedRefused {
+        /// Why.
+        reason: UnprovedReason,
+        /// How many there were.
+        count: u64,
+        /// When the first of them was, in seconds since 1970.
+        since: i64,
+    },
     /// Wrong codes locked an account.
     Locked {
         /// How many there were in a row.
@@ -538,12 +554,32 @@ pub enum SmsAlarm {
     All,
 }
 
+/// Why a login was refused in which the first factor may have been wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnprovedReason {
+    /// There is no such account.
+    NoAccount,
+    /// A program that is not root asked about another account than its own.
+    NotPermitted,
+    /// The user has nothing that could be shown there, or the rules refuse the user.
+    NothingToShow,
+    /// No code was typed.
+    NoCode,
+    /// The code was wrong, or the password was.
+    WrongCode,
+    /// There had been too many wrong codes.
+    Locked,
+}
+
 /// What the mode mandatory would have done with a login that was only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReportedOutcome {
     /// Asked for a code of a method that is enrolled.
     Asked,
+    /// Not asked, because a trusted device stands in for a code.
+    Trusted,
     /// Led through enrolment.
     Enrols,
     /// Led through the enrolment of another method, because those that are enrolled are not allowed.
@@ -564,8 +600,9 @@ pub enum ReportedOutcome {
 
 impl ReportedOutcome {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Asked,
+        Self::Trusted,
         Self::Enrols,
         Self::Replaces,
         Self::NoMethod,
@@ -584,7 +621,7 @@ impl ReportedOutcome {
             | Self::CannotAsk
             | Self::Locked
             | Self::IdentityMismatch => true,
-            Self::Asked | Self::Enrols | Self::Replaces | Self::Exempt => false,
+            Self::Asked | Self::Trusted | Self::Enrols | Self::Replaces | Self::Exempt => false,
         }
     }
 
@@ -592,6 +629,7 @@ impl ReportedOutcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Asked => "asked",
+            Self::Trusted => "trusted",
             Self::Enrols => "enrols",
             Self::Replaces => "replaces",
             Self::NoMethod => "no-method",
@@ -627,6 +665,8 @@ impl Event {
             Self::Passed { .. }
             | Self::Refused { .. }
             | Self::Reported { .. }
+            | Self::ReportsMissed { .. }
+            | Self::UnprovedRefused { .. }
             | Self::BackupCodesMade
             | Self::BackupCodesRemoved
             | Self::Required

@@ -17,7 +17,7 @@ pub mod stored;
 pub use filter::EventFilter;
 pub use kinds::{
     AppFields, Attestation, DeviceFields, Event, ExemptionFields, NotSent, Proof, RefusalReason,
-    ReportedOutcome, SessionEnd, SessionFields, SmsAlarm, UserChange,
+    ReportedOutcome, SessionEnd, SessionFields, SmsAlarm, UnprovedReason, UserChange,
 };
 pub use origin::{FleetHost, LoginOrigin, NoticeSource, Origin, Source};
 pub(crate) use stored::StoredEvent;

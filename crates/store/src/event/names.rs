@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 47] = [
+pub const EVENT_NAMES: [EventName; 49] = [
     event(
         "passed",
         "method label channel kind",
@@ -28,6 +28,16 @@ pub const EVENT_NAMES: [EventName; 47] = [
         "reported",
         "class outcome",
         "A login was not asked because the mode is report; the outcome is what mandatory would have done",
+    ),
+    event(
+        "reports-missed",
+        "count since",
+        "Logins under the mode report of which no record could be made",
+    ),
+    event(
+        "unproved-refused",
+        "reason count since",
+        "Logins were refused in which the password or key may have been wrong",
     ),
     event("locked", "failures", "Wrong codes locked an account"),
     event(

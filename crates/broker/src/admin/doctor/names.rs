@@ -105,6 +105,9 @@ impl RulesFinding {
             Self::ReplaceAtLogin(_) => "users-replace-method",
             Self::Refused(_) => "users-refused",
             Self::RootRefused(_) => "root-refused",
+            Self::RootUndelivered => "root-undelivered",
+            Self::Undelivered { .. } => "users-undelivered",
+            Self::ReportsMissed { .. } => "reports-missed",
             Self::CannotVerify { .. } => "users-cannot-verify",
             Self::EmailAlone { .. } => "users-by-email-alone",
         }
@@ -117,6 +120,7 @@ impl EnvironmentFinding {
             Self::Exposed { .. } => "file-exposed",
             Self::DiskNearlyFull { .. } => "disk-nearly-full",
             Self::BrokerOutdated => "broker-outdated",
+            Self::StoreReadOnly => "store-read-only",
             Self::PamChangePending => "pam-change-pending",
             Self::SelinuxDenials { .. } => "selinux-denials",
             Self::Hurry(_) => "login-time-short",
@@ -179,6 +183,7 @@ mod tests {
     fn every_name_has_its_row_in_the_manual() {
         let source = include_str!("names.rs");
         let (code, _) = source.split_once("#[cfg(test)]").unwrap();
+        let code = code.to_owned() + include_str!("finding/program.rs");
         let names: Vec<_> = code.split('"').skip(1).step_by(2).collect();
         assert!(names.len() > 40);
         let manual = MANUAL.replace("\\-", "-");

@@ -1,10 +1,13 @@
 //! Whom the rules keep out: root, and people who must show a second factor and have none that they could show.
 
+use std::collections::BTreeMap;
+
+use twofa_core::forecast::LockedOut;
 use twofa_core::policy::Enrolment;
 use twofa_core::{Decision, Denial, Method, Methods, Mode};
 
 use super::finding::{EnvironmentFinding, Finding, Hurry, RulesFinding};
-use crate::admin::listing::{cannot_verify, rows};
+use crate::admin::listing::{kept_out, rows};
 use crate::admin::{AdminError, Administration};
 use crate::process::clock;
 
@@ -24,10 +27,7 @@ pub(super) fn findings(
             error: error.to_string(),
         }),
     }
-    let names = cannot_verify(admin)?;
-    if !names.is_empty() {
-        rules.push(RulesFinding::CannotVerify { names });
-    }
+    rules.extend(by_reason(kept_out(admin)?));
     let names = by_email_alone(admin)?;
     if !names.is_empty() {
         rules.push(RulesFinding::EmailAlone { names });
@@ -39,6 +39,23 @@ pub(super) fn findings(
             .map(Finding::Environment),
     );
     Ok(findings)
+}
+
+/// Findings about those whom the rules keep out. Those with methods that are not allowed are in another.
+fn by_reason(mut kept_out: BTreeMap<LockedOut, Vec<String>>) -> Vec<RulesFinding> {
+    let mut take = |why| kept_out.remove(&why).unwrap_or_default();
+    let not_enrolled = take(LockedOut::NotEnrolled);
+    let mut undelivered = take(LockedOut::NothingToEnrol);
+    undelivered.extend(take(LockedOut::Undeliverable));
+    let root = undelivered.iter().any(|name| name == "root");
+    let findings = [
+        (!not_enrolled.is_empty()).then_some(RulesFinding::CannotVerify {
+            names: not_enrolled,
+        }),
+        root.then_some(RulesFinding::RootUndelivered),
+        (!undelivered.is_empty()).then_some(RulesFinding::Undelivered { names: undelivered }),
+    ];
+    findings.into_iter().flatten().collect()
 }
 
 /// Those whose only method is e-mail, which NIST SP 800-63B does not take for an out-of-band authenticator.
@@ -122,5 +139,20 @@ mod tests {
         assert!(finds(&bench));
         bench.policy(&[("enrolment", "beforehand")]);
         assert!(!finds(&bench));
+    }
+
+    #[test]
+    fn people_to_whom_no_provider_delivers_are_found_and_root_among_them() {
+        let bench = Bench::new();
+        bench.policy(&[("mode", "mandatory"), ("methods", "email,backup")]);
+        let found = found(&bench);
+        assert!(found.contains(&Finding::Rules(RulesFinding::RootUndelivered)));
+        let names_root = |finding: &Finding| {
+            matches!(finding, Finding::Rules(RulesFinding::Undelivered { names })
+                if names.iter().any(|name| name == "root"))
+        };
+        assert!(found.iter().any(names_root), "{found:?}");
+        bench.policy(&[("methods", "app,backup")]);
+        assert!(!self::found(&bench).iter().any(names_root));
     }
 }

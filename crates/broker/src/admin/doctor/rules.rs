@@ -1,7 +1,8 @@
 //! What is wrong with the policy, its classes and exemptions, and whom it leaves without a method.
 
 use twofa_core::{Mode, Timestamp};
-use twofa_store::StoredExemption;
+use twofa_store::event::Record;
+use twofa_store::{Event, EventFilter, StoredExemption};
 
 use super::finding::{ExemptionEnd, Finding, RulesFinding};
 use crate::admin::checks::{self, Concern};
@@ -10,6 +11,22 @@ use crate::identity::accounts;
 
 /// An exemption that ends within this many seconds ends soon.
 const SOON: u64 = 14 * 86_400;
+
+/// Reports that were missed in so many seconds are a finding.
+const MISSED_SECONDS: u64 = 7 * 86_400;
+
+/// A finding if a source of the name service does not answer: groups, and with them classes, are then unknown.
+pub(super) fn name_service() -> Vec<Finding> {
+    let silent = accounts::every_source_answers().err();
+    let finding = |error: accounts::NameServiceError| RulesFinding::NameService {
+        error: error.to_string(),
+    };
+    silent
+        .map(finding)
+        .into_iter()
+        .map(Finding::Rules)
+        .collect()
+}
 
 /// All findings about the policy, its classes and exemptions.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
@@ -37,7 +54,11 @@ fn policy(admin: &Administration) -> Result<Vec<RulesFinding>, AdminError> {
     if rulebook.machine().mode == Mode::Disabled {
         findings.push(RulesFinding::Disabled);
     }
-    let reporting = admin.reporting_since()?.into_iter();
+    let reporting = admin.reporting_since()?;
+    if !reporting.is_empty() {
+        findings.extend(missed(admin)?);
+    }
+    let reporting = reporting.into_iter();
     findings.extend(reporting.map(|(class, since)| RulesFinding::Reporting { class, since }));
     for class in rulebook.classes() {
         match accounts::group_exists(&class.group.name) {
@@ -52,6 +73,25 @@ fn policy(admin: &Administration) -> Result<Vec<RulesFinding>, AdminError> {
         }
     }
     Ok(findings)
+}
+
+/// How many logins of the last days should be in the log for the mode report and are not.
+fn missed(admin: &Administration) -> Result<Option<RulesFinding>, AdminError> {
+    let filter = EventFilter {
+        since: Some(admin.now().before(MISSED_SECONDS)),
+        kinds: vec!["reports-missed".to_owned()],
+        ..EventFilter::default()
+    };
+    let mut missed = 0;
+    admin.events(&filter, |logged| {
+        if let Record::Event(event) = logged.record
+            && let Event::ReportsMissed { count, .. } = *event
+        {
+            missed += count;
+        }
+        true
+    })?;
+    Ok((missed > 0).then_some(RulesFinding::ReportsMissed { count: missed }))
 }
 
 fn exemption(StoredExemption { id, exemption }: StoredExemption, now: Timestamp) -> Finding {
@@ -103,5 +143,17 @@ mod tests {
             found(&bench),
             [Finding::Rules(RulesFinding::Concern(concern))]
         );
+    }
+
+    #[test]
+    fn logins_that_could_not_be_recorded_are_found_while_the_mode_is_report() {
+        let bench = Bench::new();
+        let event = Event::ReportsMissed { count: 3, since: 1 };
+        let (origin, now) = (bench.origin(), bench.now());
+        bench.store().record(None, &event, &origin, now).unwrap();
+        let missed = Finding::Rules(RulesFinding::ReportsMissed { count: 3 });
+        assert!(!findings(&bench).unwrap().contains(&missed));
+        bench.policy(&[("mode", "report")]);
+        assert!(findings(&bench).unwrap().contains(&missed));
     }
 }

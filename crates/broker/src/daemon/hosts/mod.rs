@@ -23,7 +23,7 @@ use twofa_store::Location;
 use self::permits::{Permits, Purpose};
 use super::lazy_store::LazyStore;
 use super::server::{raise_descriptor_limit, start_notices, tell};
-use super::{Failure, checkpoints};
+use super::{Failure, checkpoints, records};
 use crate::fleet::files::{FleetDirectory, ServerFiles};
 use crate::process::{log, service_manager};
 use crate::sending::notices::Wakeup;
@@ -77,6 +77,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     let (notices, journal) = (Arc::new(Wakeup::default()), Arc::new(Wakeup::default()));
     start_notices(store.clone(), notices.clone())?;
     checkpoints::start(store.clone(), journal.clone())?;
+    let recorder = records::start(store.clone())?;
     let shared = Arc::new(Shared {
         config,
         directory,
@@ -100,6 +101,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     while permits.is_deciding() && Instant::now() < until {
         thread::sleep(SHUTDOWN_INTERVAL);
     }
+    records::end(&store, &recorder);
     checkpoints::write(&store);
     store.close();
     Ok(())

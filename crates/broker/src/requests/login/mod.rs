@@ -24,12 +24,14 @@ use twofa_core::decision::Reason;
 use twofa_core::exemption::LoginSource;
 use twofa_core::{Account, Decision, Denial, Rulebook};
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
+use twofa_store::event::UnprovedReason;
 use twofa_store::{Rules, Tally};
 
 pub use self::relayed::{RelayedLogin, serve as serve_relayed};
 
 use self::device::LoginDevice;
 use self::outcome::LoginOutcome;
+pub(crate) use self::report::{record, refusal};
 use self::request::{LoginError, LoginRequest};
 use self::unproved::Subject;
 use crate::context::{Context, Services};
@@ -52,7 +54,24 @@ pub fn serve(
     login: &Login,
     terminal: &mut dyn Terminal,
 ) -> Done {
-    finish(decide(services, peer, request, login, terminal), terminal)
+    let outcome = decide(services, peer, request, login, terminal);
+    leave_refusal(services, Asker::Process(peer), login, &outcome);
+    finish(outcome, terminal)
+}
+
+/// Has a refusal recorded, once it is said, of somebody whose first factor may have been wrong.
+fn leave_refusal(
+    services: Services<'_>,
+    asker: Asker<'_>,
+    login: &Login,
+    outcome: &Result<LoginOutcome, LoginError>,
+) {
+    if let Ok(outcome) = outcome
+        && let Some(reason) = outcome.unproved
+    {
+        let origin = origin::of_stranger(asker, login);
+        services.deferred.refusal(reason, origin, services.now());
+    }
 }
 
 /// Has a server decide, or decides here.
@@ -148,7 +167,7 @@ fn begin(
     let source = origin::for_exemptions(asker, login);
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
         if why == reasons::ONLY_REPORTED {
-            report::record(services, peer, request, login);
+            report::leave(services, peer, request, login);
         }
         return Ok(LoginOutcome::new(Verdict::NotRequired, why));
     }
@@ -159,7 +178,8 @@ fn begin(
         if is_account || first_factor == FirstFactor::Shown {
             return Ok(LoginOutcome::new(Verdict::Denied, reasons::NO_ACCOUNT));
         }
-        let subject = Subject::Refused(reasons::NO_ACCOUNT.to_owned());
+        let why = reasons::NO_ACCOUNT.to_owned();
+        let subject = Subject::Refused(UnprovedReason::NoAccount, why);
         return unproved::ask(first_factor, login, &application, subject, terminal);
     };
     let origin = origin::for_log(asker, login);
@@ -195,7 +215,7 @@ fn begin(
         },
     };
     if decision == Decision::NotRequired(Reason::Report) {
-        report::record(services, peer, raw, login);
+        report::leave(services, peer, raw, login);
     }
     let outcome = settle(&request, outcome, terminal)?;
     Ok(match person.doubts() {
@@ -286,14 +306,17 @@ fn subject<'a>(request: &'a LoginRequest<'_>) -> Result<Subject<'a>, LoginError>
             let challenge = request.challenge(Accepted::Allowed, Tally::Unproved);
             Subject::Asked(challenge, request.device.ticket())
         }
-        Decision::Deny(Denial::Locked(_)) => Subject::Refused(request.explain()),
+        Decision::Deny(Denial::Locked(_)) => {
+            Subject::Refused(UnprovedReason::Locked, request.explain())
+        }
         Decision::Challenge | Decision::Enrol | Decision::Replace | Decision::Deny(_) => {
             // The stack of a host of the fleet is not this machine's.
             let doubt = match request.asker {
                 Asker::Process(_) => request.context.services.stacks.doubt(request.login),
                 Asker::Host(_) => None,
             };
-            Subject::Refused(reasons::first_factor_unknown(doubt.as_deref()))
+            let why = reasons::first_factor_unknown(doubt.as_deref());
+            Subject::Refused(UnprovedReason::NothingToShow, why)
         }
     })
 }
@@ -318,8 +341,8 @@ fn settle(
 fn for_stranger(peer: Peer, account: &Account, decision: Decision) -> LoginOutcome {
     match decision {
         Decision::NotRequired(_) => LoginOutcome::new(Verdict::NotRequired, reasons::NOT_ASKED),
-        _ => LoginOutcome::new(
-            Verdict::Denied,
+        _ => LoginOutcome::unproved(
+            UnprovedReason::NotPermitted,
             reasons::not_permitted(peer.uid, &account.name),
         ),
     }

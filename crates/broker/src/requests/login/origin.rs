@@ -6,7 +6,7 @@ use twofa_core::service;
 use twofa_core::text::printable;
 use twofa_proto::Login;
 use twofa_store::Origin;
-use twofa_store::event::LoginOrigin;
+use twofa_store::event::{LoginOrigin, Source};
 
 use crate::identity::relayed::Asker;
 
@@ -34,6 +34,20 @@ pub(super) fn for_exemptions<'a>(asker: Asker<'_>, login: &'a Login) -> LoginSou
         service: Some(&login.service),
         address,
         is_sshd: ssh_client.is_some(),
+    }
+}
+
+/// Where a login comes from that anybody can begin: without what they choose freely, which would fill the log with it.
+pub(super) fn of_stranger(asker: Asker<'_>, login: &Login) -> Origin {
+    let origin = for_log(asker, login);
+    let claims = origin.as_login().cloned().unwrap_or_default();
+    let claims = LoginOrigin {
+        remote_user: None,
+        ..claims
+    };
+    Origin {
+        source: Source::Login(claims),
+        ..origin
     }
 }
 

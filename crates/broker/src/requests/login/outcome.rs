@@ -2,6 +2,7 @@
 
 use twofa_core::text::printable;
 use twofa_proto::{Confirm, Done, Ticket, Verdict};
+use twofa_store::event::UnprovedReason;
 
 use crate::text::messages::reasons;
 
@@ -12,6 +13,8 @@ pub(super) struct LoginOutcome {
     pub(super) why: String,
     /// Whether the account phase must ask once more.
     pub(super) confirm: Confirm,
+    /// Why somebody was refused whose first factor may have been wrong.
+    pub(super) unproved: Option<UnprovedReason>,
 }
 
 impl LoginOutcome {
@@ -20,6 +23,15 @@ impl LoginOutcome {
             verdict,
             why: why.into(),
             confirm: Confirm::No,
+            unproved: None,
+        }
+    }
+
+    /// A refusal of somebody whose first factor may have been wrong.
+    pub(super) fn unproved(reason: UnprovedReason, why: impl Into<String>) -> Self {
+        Self {
+            unproved: Some(reason),
+            ..Self::new(Verdict::Denied, why)
         }
     }
 

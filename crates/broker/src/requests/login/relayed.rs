@@ -10,7 +10,7 @@ use twofa_proto::{Done, Login, Request, Verdict};
 use super::device::LoginDevice;
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, LoginRequest, refuse};
-use super::{finish, follow, origin, why_nobody_is_asked};
+use super::{finish, follow, leave_refusal, origin, why_nobody_is_asked};
 use crate::context::{Context, Services};
 use crate::identity::accounts;
 use crate::identity::authority::Permission;
@@ -42,7 +42,9 @@ pub fn serve(
     relayed: RelayedLogin<'_>,
     terminal: &mut dyn Terminal,
 ) -> Done {
-    finish(begin(services, host, relayed, terminal), terminal)
+    let outcome = begin(services, host, relayed, terminal);
+    leave_refusal(services, Asker::Host(host), relayed.login, &outcome);
+    finish(outcome, terminal)
 }
 
 fn begin(

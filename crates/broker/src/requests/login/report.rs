@@ -8,6 +8,7 @@ use twofa_proto::{Login, Request};
 use twofa_store::event::{Record, ReportedOutcome};
 use twofa_store::{Event, EventFilter, Origin};
 
+use super::device::LoginDevice;
 use super::origin;
 use super::request::LoginError;
 use super::security_key;
@@ -22,11 +23,15 @@ use crate::sending::carried::carried;
 /// A login has been recorded in its `auth` phase already if its account phase comes within this many seconds.
 const LOGIN_SECONDS: u64 = 300;
 
-/// Records what the mode mandatory would have done with this login, if its user's mode is report.
-///
-/// A login is never refused because of a record that cannot be made: whatever fails is left out.
-pub(super) fn record(services: Services<'_>, peer: Peer, request: &Request, login: &Login) {
-    let _ = try_to_record(services, peer, request, login);
+/// Has what the mode mandatory would have done with this login recorded once it has its answer, if it is one to be recorded.
+/// The login waits for nothing because of that.
+pub(super) fn leave(services: Services<'_>, peer: Peer, request: &Request, login: &Login) {
+    let is_account = matches!(request, Request::Account(_));
+    // Only root's word says who logs in, and of those who have not shown the first factor nothing is recorded.
+    let is_shown = || services.stacks.first_factor(peer, request, login) == FirstFactor::Shown;
+    if peer.is_root() && (is_account || is_shown()) {
+        services.deferred.report(peer, request, services.now());
+    }
 }
 
 /// Whether the policy or a class of `rulebook` only reports at logins from `source`.
@@ -36,19 +41,17 @@ pub(super) fn is_wanted(rulebook: &Rulebook, source: LoginSource<'_>) -> bool {
     })
 }
 
-fn try_to_record(
-    services: Services<'_>,
-    peer: Peer,
-    request: &Request,
-    login: &Login,
-) -> Result<(), LoginError> {
-    let is_account = matches!(request, Request::Account(_));
-    // Only root's word says who logs in, and of those who have not shown the first factor nothing is recorded.
-    if !peer.is_root()
-        || !is_account && services.stacks.first_factor(peer, request, login) != FirstFactor::Shown
-    {
+/// Records what the mode mandatory would have done with the login that `peer` made with `request`, if its user's mode is
+/// report.
+pub(crate) fn record(services: Services<'_>, peer: Peer, request: &Request) -> Result<(), String> {
+    try_to_record(services, peer, request).map_err(|error| error.to_string())
+}
+
+fn try_to_record(services: Services<'_>, peer: Peer, request: &Request) -> Result<(), LoginError> {
+    let (Request::Login(login) | Request::Account(login)) = request else {
         return Ok(());
-    }
+    };
+    let is_account = matches!(request, Request::Account(_));
     let Some(account) = accounts::find(&login.user)? else {
         return Ok(());
     };
@@ -74,7 +77,7 @@ fn try_to_record(
     };
     services
         .store
-        .record_unsynced(&account, &event, &origin, now)
+        .record_unsynced(Some(&account), &event, &origin, now)
         .map_err(LoginError::from)
 }
 
@@ -92,14 +95,15 @@ fn find(
     let (asker, now) = (Asker::Process(peer), services.now());
     let source = origin::for_exemptions(asker, login);
     let exemption = person.exemption(account, source, now);
+    let device = LoginDevice::find(services, peer, request, login, account, person)?;
     Ok(forecast(ForecastFacts {
         login: DecisionFacts {
             policy: &person.policy,
             user: &person.snapshot.user,
             exemption: exemption.as_ref(),
             source,
-            // Nobody who is not asked for a code can have a device trusted.
-            has_trusted_device: false,
+            // Trusted before the mode was report, or in another class.
+            has_trusted_device: device.is_trusted,
             has_identity_mismatch: person.snapshot.identity_mismatch.is_some(),
             now,
         },
@@ -139,15 +143,21 @@ const fn outcome(found: Forecast, login: &Login) -> ReportedOutcome {
         Forecast::Enrols | Forecast::Replaces if login.behind_password => {
             ReportedOutcome::CannotAsk
         }
-        Forecast::Trusted | Forecast::Asked(_) => ReportedOutcome::Asked,
+        Forecast::Trusted => ReportedOutcome::Trusted,
+        Forecast::Asked(_) => ReportedOutcome::Asked,
         Forecast::Enrols => ReportedOutcome::Enrols,
         Forecast::Replaces => ReportedOutcome::Replaces,
-        Forecast::LockedOut(why) => match why {
-            LockedOut::NotEnrolled | LockedOut::NotAllowed => ReportedOutcome::NoMethod,
-            LockedOut::NothingToEnrol | LockedOut::Undeliverable => ReportedOutcome::NoProvider,
-            LockedOut::CannotAsk => ReportedOutcome::CannotAsk,
-            LockedOut::Locked => ReportedOutcome::Locked,
-            LockedOut::IdentityMismatch => ReportedOutcome::IdentityMismatch,
-        },
+        Forecast::LockedOut(why) => refusal(why),
+    }
+}
+
+/// A refusal, as the log has it.
+pub(crate) const fn refusal(why: LockedOut) -> ReportedOutcome {
+    match why {
+        LockedOut::NotEnrolled | LockedOut::NotAllowed => ReportedOutcome::NoMethod,
+        LockedOut::NothingToEnrol | LockedOut::Undeliverable => ReportedOutcome::NoProvider,
+        LockedOut::CannotAsk => ReportedOutcome::CannotAsk,
+        LockedOut::Locked => ReportedOutcome::Locked,
+        LockedOut::IdentityMismatch => ReportedOutcome::IdentityMismatch,
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::deferred::Task;
 use crate::testing::{Bench, ScriptedTerminal, TOKEN_CODES, app_code, clock, pass, saved};
 use std::os::unix::fs::MetadataExt;
 use twofa_core::exemption::Subject;
@@ -569,6 +570,9 @@ fn reported(bench: &Bench) -> Vec<twofa_store::event::ReportedOutcome> {
         true
     };
     let services = bench.services();
+    while let Some(Task::Report(peer, request)) = services.deferred.take() {
+        record(services, peer, &request).unwrap();
+    }
     services
         .store
         .events(&EventFilter::default(), each)
@@ -653,4 +657,57 @@ fn where_the_mode_is_report_sshds_method_password_which_cannot_answer_is_recorde
         reported(&bench),
         [twofa_store::event::ReportedOutcome::CannotAsk]
     );
+}
+
+#[test]
+fn refusals_of_people_who_may_not_have_shown_the_first_factor_are_left_to_be_recorded_without_their_names()
+ {
+    use twofa_store::event::UnprovedReason::{
+        NoAccount, NoCode, NotPermitted, NothingToShow, WrongCode,
+    };
+    let reasons = |bench: &Bench| {
+        let mut found = Vec::new();
+        while let Some(Task::Refusal(reason, origin, _)) = bench.deferred.take() {
+            let claims = origin.as_login().unwrap();
+            assert_eq!(claims.remote_user, None);
+            found.push(reason);
+        }
+        found
+    };
+    let bench = bench().with_token();
+    let answer = |login: &Login, code: &str| {
+        run(
+            &bench,
+            Peer::ROOT,
+            login,
+            &mut ScriptedTerminal::new().types(code),
+        )
+        .0
+    };
+    let unknown = Login {
+        user: "no-such-user".into(),
+        remote_user: Some("chosen by a stranger".into()),
+        ..unproved(&bench)
+    };
+    assert_eq!(answer(&unknown, WRONG), Verdict::Denied);
+    assert_eq!(answer(&unproved(&bench), WRONG), Verdict::Denied);
+    assert_eq!(answer(&unproved(&bench), ""), Verdict::Denied);
+    let (peer, login) = (Peer::new(1234), proved(&bench));
+    run(&bench, peer, &login, &mut ScriptedTerminal::new());
+    assert_eq!(
+        reasons(&bench),
+        [NoAccount, WrongCode, NoCode, NotPermitted]
+    );
+    // Those who have shown it leave their refusals in the log as before.
+    assert_eq!(answer(&proved(&bench), ""), Verdict::NoAnswer);
+    assert_eq!(reasons(&bench), []);
+    let bench = self::bench();
+    let login = unproved(&bench);
+    run(
+        &bench,
+        Peer::ROOT,
+        &login,
+        &mut ScriptedTerminal::new().types(WRONG),
+    );
+    assert_eq!(reasons(&bench), [NothingToShow]);
 }

@@ -5,6 +5,7 @@
 //! was right shows in nothing but whether the login works, which takes the password as well.
 
 use twofa_proto::{Login, Prompt, Ticket, Verdict};
+use twofa_store::event::UnprovedReason;
 
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, password_and_code};
@@ -23,7 +24,7 @@ pub(super) enum Subject<'a> {
     /// Nothing is asked of them: this is the outcome for any answer.
     NotAsked(LoginOutcome),
     /// They are refused for this reason, for any answer.
-    Refused(String),
+    Refused(UnprovedReason, String),
 }
 
 /// Asks, or leaves that to the line of the stack that is called when the first factor is right.
@@ -47,13 +48,13 @@ pub(super) fn ask(
             terminal.prompt(prompt)?;
             return Ok(outcome);
         }
-        Subject::Refused(why) => {
+        Subject::Refused(reason, why) => {
             terminal.prompt(prompt)?;
-            return Ok(LoginOutcome::new(Verdict::Denied, why));
+            return Ok(LoginOutcome::unproved(reason, why));
         }
     };
     // Every refusal has the same verdict, because applications show by it what is wrong.
-    let why = match outcome {
+    let (reason, why) = match outcome {
         ChallengeOutcome::Passed {
             method,
             backup_codes_left,
@@ -63,15 +64,21 @@ pub(super) fn ask(
             let unsettled = (!is_settled).then_some(ticket);
             return Ok(LoginOutcome::passed(why, unsettled));
         }
-        ChallengeOutcome::Wrong { why } | ChallengeOutcome::TriesUsedUp { why } => why,
-        ChallengeOutcome::Locked(_) => reasons::TOO_MANY_WRONG_CODES.to_owned(),
-        ChallengeOutcome::NoAnswer => reasons::NO_CODE_ENTERED.to_owned(),
+        ChallengeOutcome::Wrong { why } | ChallengeOutcome::TriesUsedUp { why } => {
+            (UnprovedReason::WrongCode, why)
+        }
+        ChallengeOutcome::Locked(_) => {
+            let why = reasons::TOO_MANY_WRONG_CODES.to_owned();
+            (UnprovedReason::Locked, why)
+        }
+        ChallengeOutcome::NoAnswer => (UnprovedReason::NoCode, reasons::NO_CODE_ENTERED.to_owned()),
         ChallengeOutcome::Unreachable { .. } | ChallengeOutcome::TooManyCodes { .. } => {
-            reasons::NOTHING_SENT_HERE.to_owned()
+            let why = reasons::NOTHING_SENT_HERE.to_owned();
+            (UnprovedReason::NothingToShow, why)
         }
     };
     let why = reasons::or_wrong_password(&why);
-    Ok(LoginOutcome::new(Verdict::Denied, why))
+    Ok(LoginOutcome::unproved(reason, why))
 }
 
 /// The prompt. Where the code is typed after the password in one answer, it also says how many digits to split off: none
@@ -88,6 +95,6 @@ fn prompt(login: &Login, application: &str, subject: &Subject<'_>) -> Prompt {
     password_and_code(match subject {
         Subject::Asked(challenge, _) => challenge::digits(challenge.context.user()),
         Subject::NotAsked(_) => 0,
-        Subject::Refused(_) => USUAL_DIGITS,
+        Subject::Refused(..) => USUAL_DIGITS,
     })
 }

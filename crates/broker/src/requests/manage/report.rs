@@ -58,6 +58,7 @@ pub(super) fn record(context: Context<'_>) -> UserReport {
 pub const fn user_status(status: Status) -> UserStatus {
     match status {
         Status::Off => UserStatus::Off,
+        Status::Reported => UserStatus::Reported,
         Status::Pending => UserStatus::Pending,
         Status::NotAllowed => UserStatus::NotAllowed,
         Status::Enabled => UserStatus::Enabled,

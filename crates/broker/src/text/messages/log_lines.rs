@@ -10,6 +10,11 @@ use twofa_store::{NoticeFate, SmsAlarm, SmsCount};
 
 use super::moment;
 
+/// That what a login left behind is not recorded.
+pub fn login_not_recorded(error: &dyn Display) -> String {
+    format!("a login is not in the log of twofa: {error}")
+}
+
 /// An event as a line of `key="value"` pairs. The address comes before the user name, which strangers can choose.
 ///
 /// First the keys that all events can have, in this order, then those of its kind

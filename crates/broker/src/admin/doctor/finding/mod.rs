@@ -346,6 +346,18 @@ pub enum RulesFinding {
         /// Their login names; never empty.
         names: Vec<String>,
     },
+    /// Root can neither show nor enrol anything, because no provider delivers codes.
+    RootUndelivered,
+    /// People can neither show nor enrol anything, because no provider delivers codes.
+    Undelivered {
+        /// Their login names; never empty.
+        names: Vec<String>,
+    },
+    /// Logins under `mode=report` could not be recorded in the last seven days.
+    ReportsMissed {
+        /// How many there were.
+        count: u64,
+    },
     /// People have no method but e-mail (NIST SP 800-63B-4, 3.1.3.1).
     EmailAlone {
         /// Their login names; never empty.
@@ -359,6 +371,7 @@ impl RulesFinding {
             Self::Disabled
             | Self::Reporting { .. }
             | Self::ReplaceAtLogin(_)
+            | Self::ReportsMissed { .. }
             | Self::EmailAlone { .. } => true,
             Self::Concern(concern) => matches!(
                 concern,
@@ -367,6 +380,8 @@ impl RulesFinding {
             Self::NameService { .. }
             | Self::Refused(_)
             | Self::RootRefused(_)
+            | Self::RootUndelivered
+            | Self::Undelivered { .. }
             | Self::CannotVerify { .. } => false,
         }
     }
@@ -391,6 +406,8 @@ pub enum EnvironmentFinding {
     },
     /// The program of a running broker has been replaced.
     BrokerOutdated,
+    /// The store can only be read.
+    StoreReadOnly,
     /// A change of PAM files by `twofa pam` is not final.
     PamChangePending,
     /// SELinux denied something in the last 24 hours.

@@ -25,6 +25,8 @@ pub enum Part {
     Database,
     /// Whether the log is what was written.
     Log,
+    /// Whether the name service answers.
+    NameService,
     /// The policy, its classes and exemptions.
     Rules,
     /// Whom the rules keep out.
