@@ -91,6 +91,9 @@ impl Tinyproxy {
     }
 }
 
+/// When the certificates of the tests' authority end: 2200-01-01.
+const CERTIFICATE_END: i64 = 7_258_118_400;
+
 /// A provider with TLS: its URL, and the file with its CA.
 fn provider_with_tls(folder: &Path) -> (String, String) {
     let authority = Authority::new();
@@ -115,7 +118,11 @@ fn a_message_goes_through_a_real_proxy_with_and_without_a_login() {
             settings.push(("proxy-password", PASSWORD));
         }
         let provider = twilio(&base, &settings);
+        assert_eq!(provider.certificate_end(), None);
         provider.check(soon()).unwrap();
+        // That of the provider, and not one of the proxy: it has none.
+        let end = provider.certificate_end().map(|at| at.unix());
+        assert_eq!(end, Some(CERTIFICATE_END));
         let receipt = provider.send(TO, &message(), soon()).unwrap();
         assert_eq!(receipt.id.as_deref(), Some("SM1"));
         let connect = format!("CONNECT {}", base.trim_start_matches("https://"));

@@ -170,3 +170,54 @@ fn overdue(admin: &Administration) -> Result<Option<DeliveryFinding>, AdminError
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+    use twofa_delivery::{Message, Receipt};
+
+    /// A provider whose server has shown a certificate that ends then.
+    #[derive(Debug)]
+    struct Shown(Option<Timestamp>);
+
+    impl Provider for Shown {
+        fn channel(&self) -> Channel {
+            Channel::Email
+        }
+
+        fn send(&self, _: &str, _: &Message, _: Instant) -> Result<Receipt, SendError> {
+            Ok(Receipt::default())
+        }
+
+        fn check(&self, _: Instant) -> Result<(), SendError> {
+            Ok(())
+        }
+
+        fn certificate_end(&self) -> Option<Timestamp> {
+            self.0
+        }
+
+        fn sender_address(&self) -> Option<&str> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_server_whose_certificate_ends_within_two_weeks_is_found() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let soon = now.after(14 * 86_400);
+        let providers = [
+            ("later", Some(soon.after(1))),
+            ("soon", Some(soon)),
+            ("none", None),
+        ];
+        let providers = providers
+            .map(|(name, end)| (name.to_owned(), Box::new(Shown(end)) as Box<dyn Provider>));
+        let ends = DeliveryFinding::ServerCertificateEnds {
+            name: "soon".to_owned(),
+            at: soon,
+        };
+        assert_eq!(server_certificates(&providers, now), [ends]);
+    }
+}
