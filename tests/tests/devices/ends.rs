@@ -213,10 +213,8 @@ fn where_the_mode_is_report_a_trusted_device_is_recorded_as_one_and_nobody_is_as
     set(&machine, "trust.remote=30d");
     trust(&machine, 7, &phone.next_code());
     set(&machine, "mode=report --yes");
-    for (host, outcome) in [(7, "trusted"), (8, "asked")] {
+    for (host, outcome) in [(7, "from a trusted device"), (8, "would have been asked")] {
         assert!(!is_asked(&machine, host));
-        machine.wait_until(&format!(
-            "twofa log --event reported --json | grep -q '\"outcome\": \"{outcome}\"'"
-        ));
+        machine.wait_until(&format!("twofa log --event reported | grep -q '{outcome}'"));
     }
 }
