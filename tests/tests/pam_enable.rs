@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Booted, Machine, SYSTEMCTL, Terminal, password_of};
+use twofa_e2e::{Booted, Machine, Terminal, password_of};
 
 /// A machine in which no stack names the module, and pam-auth-update has the profile.
 fn machine() -> Machine {

@@ -205,12 +205,17 @@ fn match_blocks_are_examined_with_what_they_include() {
             "after the change, alice could not log in with a key as now",
         ),
         (
-            "Match User alice\n    PasswordAuthentication yes\n    AuthenticationMethods any\n",
+            "Match User alice\n    PasswordAuthentication yes\n    AuthenticationMethods password\n",
             "has it check passwords without PAM's prompts",
         ),
         (
             "Match User alice Address 192.0.2.0/24\n    PubkeyAuthentication no\n    KbdInteractiveAuthentication no\n",
             "after the change, alice could not log in with a password as now",
+        ),
+        // sshd (9.2) itself does not allow this where AuthenticationMethods is set outside of the block.
+        (
+            "Match User alice\n    AuthenticationMethods any\n",
+            "\"any\" must appear alone in AuthenticationMethods",
         ),
     ] {
         machine.write_file("/etc/ssh/sshd_config.d/10-block.conf", block);
@@ -218,7 +223,8 @@ fn match_blocks_are_examined_with_what_they_include() {
         assert_eq!(enable.code(), 1, "{enable}");
         let text = said(&enable);
         assert!(
-            text.contains("/etc/ssh/sshd_config.d/10-block.conf:2"),
+            text.contains("/etc/ssh/sshd_config.d/10-block.conf:2")
+                || text.contains("/etc/ssh/sshd_config.d/10-block.conf line 2:"),
             "{text}"
         );
         assert!(text.contains(words), "{text}");

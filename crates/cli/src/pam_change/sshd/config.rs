@@ -27,6 +27,8 @@ const VARIABLE: &str = "TWOFA_BLOCK_";
 /// The copies of all files, and those without `Match` blocks: where some criteria are used, sshd shows no settings without a
 /// connection.
 const BLOCKS: &str = "blocks";
+/// The copies without variables, so that a line has its number.
+const PLAIN: &str = "plain";
 const GENERAL: &str = "general";
 
 /// The files of sshd's configuration.
@@ -155,7 +157,7 @@ impl Config {
         let write = || -> io::Result<()> {
             let _ = fs::remove_dir_all(&trial.root);
             for (path, text) in &self.files {
-                for part in [BLOCKS, GENERAL] {
+                for part in [PLAIN, BLOCKS, GENERAL] {
                     let copy = trial.path(part, path);
                     if let Some(above) = copy.parent() {
                         fs::create_dir_all(above)?;
@@ -166,6 +168,8 @@ impl Config {
             Ok(())
         };
         write().map_err(|error| files::failed(&trial.root.display().to_string(), &error))?;
+        let main = trial.path(PLAIN, MAIN).display().to_string();
+        ask(&["-t", "-f", &main]).map_err(|said| trial.refused(PLAIN, &said))?;
         Ok(trial)
     }
 
@@ -195,6 +199,7 @@ impl Config {
             marked.push('\n');
             let place = format!("{path}:{number}");
             if keyword == "match"
+                && part == BLOCKS
                 && let Some(at) = self.blocks.iter().position(|block| block.place == place)
             {
                 let _ = writeln!(marked, "AcceptEnv {VARIABLE}{at}.");
@@ -236,6 +241,11 @@ impl Trial {
         self.root.join(part).join(path.trim_start_matches('/'))
     }
 
+    /// What sshd says of a copy, as if it were the file itself.
+    fn refused(&self, part: &str, said: &str) -> CommandError {
+        refused(&said.replace(&self.root.join(part).display().to_string(), ""))
+    }
+
     /// The settings for a connection, and the numbers of the blocks that apply; without one, the settings outside of blocks.
     pub(super) fn settings(
         &self,
@@ -252,8 +262,7 @@ impl Trial {
         if let Some(connection) = &connection {
             arguments.extend(["-C", connection]);
         }
-        let root = self.root.join(part).display().to_string();
-        let text = ask(&arguments).map_err(|said| refused(&said.replace(&root, "")))?;
+        let text = ask(&arguments).map_err(|said| self.refused(part, &said))?;
         let numbers = text
             .lines()
             .filter_map(|line| line.strip_prefix("acceptenv "));

@@ -33,6 +33,8 @@ use crate::error::CommandError;
 const PROGRAM: &str = "/usr/sbin/sshd";
 /// sshd takes the first value that it reads, and reads these files in the order of their names.
 const FILE: &str = "/etc/ssh/sshd_config.d/00-twofa.conf";
+/// sshd's directory, which its unit makes.
+const RUN: &str = "/run/sshd";
 /// How long sshd may take to listen again.
 const RELOAD: Duration = Duration::from_secs(10);
 const NOT_IN_USE: &str =
@@ -108,7 +110,11 @@ fn unused() -> Result<Option<Change>, CommandError> {
     if !Path::new(PROGRAM).exists() {
         return Ok(Some(Change::default()));
     }
-    match ask_for("root") {
+    let mut shown = ask_for("root");
+    if shown.is_err() && starts_on_demand() && fs::create_dir_all(RUN).is_ok() {
+        shown = ask_for("root");
+    }
+    match shown {
         Ok(_) => Ok(None),
         Err(said) if is_running() => Err(refused(&said)),
         Err(_) => Ok(Some(Change {
@@ -189,13 +195,21 @@ fn pid_file() -> Option<std::time::SystemTime> {
     fs::metadata("/run/sshd.pid").ok()?.modified().ok()
 }
 
+/// Whether systemd starts it when somebody connects. Until then, it lacks its directory and shows no settings.
+fn starts_on_demand() -> bool {
+    ["ssh.socket", "sshd.socket"]
+        .iter()
+        .any(|unit| is_active(unit))
+}
+
+fn is_active(unit: &str) -> bool {
+    run("systemctl", &["--quiet", "is-active", unit]).is_ok_and(|it| it.status.success())
+}
+
 fn is_running() -> bool {
     let has_pid = fs::read_to_string("/run/sshd.pid")
         .is_ok_and(|pid| Path::new("/proc").join(pid.trim()).join("exe").exists());
     // It may keep no such file (`PidFile` of `sshd_config(5)`).
-    let is_active = |unit| {
-        run("systemctl", &["--quiet", "is-active", unit]).is_ok_and(|it| it.status.success())
-    };
     has_pid || is_active("ssh") || is_active("sshd")
 }
 
