@@ -375,3 +375,72 @@ fn a_kill_at_any_step_leaves_the_old_or_the_new_state() {
         .ok();
     assert_eq!(rests.stdout, "", "{rests}");
 }
+
+#[test]
+fn where_all_services_ask_keys_are_left_alone_until_that_is_asked_for() {
+    let machine = machine(SSHD);
+    let profile = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../packaging/pam-configs/twofa"
+    );
+    let profile = std::fs::read_to_string(profile).unwrap();
+    machine.write_file("/usr/share/pam-configs/twofa", &profile);
+    let phone = machine.enrol("alice");
+    let before = machine.file("/etc/pam.d/sshd");
+
+    let all = machine.run("twofa pam enable --no-login").ok();
+    assert!(
+        all.stdout
+            .contains("A login with an ssh key alone is asked for no code."),
+        "{all}"
+    );
+    assert_eq!(machine.file("/etc/pam.d/sshd"), before);
+    with_key(&machine, "alice").expect("alice\n");
+
+    machine.run(ENABLE).ok();
+    let mut ssh = with_key(&machine, "alice");
+    answer(&mut ssh, "Verification code", &phone.next_code());
+    ssh.expect("alice\n");
+    let mut ssh = with_password(&machine, "alice");
+    answer(&mut ssh, "Verification code", &phone.next_code());
+    ssh.expect("alice\n");
+    assert!(ssh.screen().matches("Verification code").count() == 1);
+    // That stays when all are enabled once more.
+    machine.run("twofa pam enable --no-login").ok();
+    let mut ssh = with_key(&machine, "alice");
+    answer(&mut ssh, "Verification code", &phone.next_code());
+    ssh.expect("alice\n");
+
+    machine.run("twofa pam disable --no-login").ok();
+    assert_eq!(machine.file("/etc/pam.d/sshd"), before);
+    machine.run(&format!("[ ! -e {OWN} ]")).ok();
+    with_key(&machine, "alice").expect("alice\n");
+    with_password(&machine, "alice").expect("alice\n");
+
+    // Both at once.
+    machine
+        .run("twofa pam enable --ssh-keys ask --no-login")
+        .ok();
+    let mut ssh = with_key(&machine, "alice");
+    answer(&mut ssh, "Verification code", &phone.next_code());
+    ssh.expect("alice\n");
+}
+
+#[test]
+fn a_root_without_a_password_and_a_robot_still_get_in_with_their_keys() {
+    let machine = machine(&format!(
+        "{SSHD}Match Group robots\n    AuthenticationMethods publickey\n"
+    ));
+    machine
+        .run("groupadd robots; usermod -aG robots bob; passwd --lock root; passwd --lock bob")
+        .ok();
+    let phone = machine.enrol("root");
+    machine.run(ENABLE).ok();
+    let mut ssh = with_key(&machine, "root");
+    answer(&mut ssh, "Verification code", &phone.next_code());
+    ssh.expect("root\n");
+    machine.run("ssh -o BatchMode=yes bob@vm id -un").ok();
+    // In a mandatory policy, a robot that is not exempt is refused, and not let in without a code.
+    machine.run("twofa policy set mode=mandatory --yes").ok();
+    machine.run("ssh -o BatchMode=yes bob@vm id -un").fails();
+}

@@ -267,11 +267,12 @@ impl Service {
 
     fn ask(&self, caller: Caller, early: &[usize], answers: &mut Answers) {
         let auth = Paths::explore(&self.auth, Phase::Auth, caller, Notes::default(), early);
-        let asks = self.auth.iter().any(Rule::is_own);
+        // Without a line in `auth` that asks, or with one in `account` that does, a key may skip all of them.
+        let may_skip = !self.auth.iter().any(Rule::is_own) || self.always_challenges(caller);
         for first in auth.successes() {
             answers.auth_succeeds = true;
             answers.asks_twice |= first.notes.has(Notes::TWICE);
-            let has = |notes| first.notes.has(Notes::KEY) && (!asks || first.notes.has(notes));
+            let has = |notes| first.notes.has(Notes::KEY) && (may_skip || first.notes.has(notes));
             answers.key_succeeds |= has(Notes::PASSED);
             answers.key_succeeds_unasked |= has(Notes::UNASKED);
             let is_late = first.notes.has(Notes::LATE) && !first.notes.has(Notes::REFUSED);
@@ -312,6 +313,13 @@ impl Service {
                     .get_or_insert_with(|| way(&[(&account, success)]));
             }
         }
+    }
+
+    /// Whether every success of `account` alone called a line with `challenge`, and none that refused.
+    fn always_challenges(&self, caller: Caller) -> bool {
+        let account = Paths::explore(&self.account, Phase::Account, caller, Notes::default(), &[]);
+        let mut successes = account.successes().into_iter();
+        successes.all(|way| way.notes.has(Notes::CHALLENGE) && !way.notes.has(Notes::REFUSED))
     }
 
     fn callers(&self) -> [Caller; 2] {

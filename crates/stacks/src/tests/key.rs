@@ -109,6 +109,29 @@ fn a_jump_that_is_too_long_skips_the_code() {
 }
 
 #[test]
+fn a_key_may_skip_the_line_that_asks_after_the_password_where_account_asks() {
+    let common = format!("{COMMON_AUTH}auth required pam_twofa.so\n");
+    let machine = |account: &str| {
+        let sshd = format!(
+            "{PROVED}auth substack common-auth\nauth required pam_permit.so\n{account}@include common-account\n"
+        );
+        debian(&[
+            ("sshd", &sshd),
+            ("common-auth", &common),
+            ("common-account", COMMON_ACCOUNT),
+        ])
+    };
+    let found = answers(
+        "sshd",
+        &machine("account required pam_twofa.so challenge\n"),
+    );
+    assert!(found.key_succeeds && found.key_succeeds_unasked);
+    assert_eq!(found.without_code, None);
+    let found = answers("sshd", &machine(""));
+    assert!(!found.key_succeeds && found.without_code.is_some());
+}
+
+#[test]
 fn the_line_after_it_is_reached_with_a_password_or_a_key() {
     let stack = format!("{PROVED}auth requisite pam_unix.so\nauth required pam_twofa.so\n");
     assert_eq!(
