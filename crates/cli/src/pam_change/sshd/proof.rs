@@ -128,6 +128,8 @@ impl Place {
             own: Path::new(&name).join("own"),
             public: PathBuf::from(name),
         };
+        // One that was killed may have had the same process id.
+        let _ = fs::remove_dir_all(&place.public);
         fs::DirBuilder::new().mode(0o755).create(&place.public)?;
         fs::set_permissions(&place.public, fs::Permissions::from_mode(0o755))?;
         fs::DirBuilder::new().mode(0o700).create(&place.own)?;
