@@ -388,6 +388,37 @@ fn the_files_from_before_the_last_twenty_changes_are_kept() {
 }
 
 #[test]
+fn a_vendors_file_is_copied_with_its_owner_mode_and_label_and_the_vendors_stays() {
+    let machine = machine();
+    machine
+        .run(
+            "mkdir -p /usr/lib/pam.d && mv /etc/pam.d/sudo /usr/lib/pam.d/vendored
+             chgrp adm /usr/lib/pam.d/vendored && chmod 640 /usr/lib/pam.d/vendored",
+        )
+        .ok();
+    let label = "import os; path = '/PATH/pam.d/vendored'";
+    let set =
+        format!("{label}; os.setxattr(path, 'security.selinux', b'system_u:object_r:etc_t:s0')");
+    let get = format!("{label}; print(os.getxattr(path, 'security.selinux').decode())");
+    let python = |code: &str, folder: &str| {
+        let code = code.replace("/PATH", folder);
+        machine.run(&format!("python3 -c \"{code}\"")).ok().stdout
+    };
+    python(&set, "/usr/lib");
+    let vendors = machine.file("/usr/lib/pam.d/vendored");
+
+    let enable = machine
+        .run("twofa pam enable --own-file --no-login vendored")
+        .ok();
+    assert!(enable.stdout.contains("becomes a copy of"), "{enable}");
+    let stat = machine.run("stat -c %U:%G:%a /etc/pam.d/vendored").ok();
+    assert_eq!(stat.stdout, "root:adm:640\n");
+    assert_eq!(python(&get, "/etc"), "system_u:object_r:etc_t:s0\n");
+    assert_eq!(machine.file("/usr/lib/pam.d/vendored"), vendors);
+    assert!(machine.file("/etc/pam.d/vendored").contains("pam_twofa.so"));
+}
+
+#[test]
 fn what_cannot_be_changed_safely_is_said_with_file_and_line_and_nothing_is_changed() {
     let machine = machine();
     for (name, text) in [

@@ -30,15 +30,17 @@ Examples:
     List,
     /// Make services ask for a code, without locking anyone out at any point (root)
     ///
-    /// Without a name, all services: on Debian, by the profile of `pam-auth-update`. With names, the services' own files; where
-    /// a service shares its lines with all others, by these and the policy setting 'services', unless --own-file is given.
+    /// Without a name, all services: by the profile of `pam-auth-update` on Debian, of `authselect` on Fedora and EL. With
+    /// names, the services' own files; where a service shares its lines with all others, by these and the policy setting
+    /// 'services', unless --own-file is given.
     ///
     /// For sshd, its own settings are part of the change: see --ssh-keys, and CHANGING THE FILES BY COMMAND in
     /// `twofa-admin(7)`.
     ///
     /// The change is shown, and the prover follows every path through the stacks of all services as they would be after each
     /// step. Then the files are replaced, and you log in: a wrong code must be refused, the right one must let you in. If not,
-    /// or if this program is killed meanwhile, the old files come back. Copies of those of the last 20 changes are kept in /var/backups/twofa-pam.
+    /// or if this program is killed meanwhile, the old files come back. Copies of those of the last 20 changes are kept in
+    /// /var/backups/twofa-pam.
     #[command(after_help = "\
 Examples:
   twofa pam enable --dry-run        show what would change for all services

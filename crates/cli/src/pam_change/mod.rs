@@ -18,6 +18,8 @@ mod sshd;
 mod step;
 mod trial;
 
+use std::fs::File;
+
 use nix::unistd::{geteuid, setsid};
 use twofa_broker::admin::pam::Machine;
 use twofa_broker::{Failure, privileges};
@@ -89,7 +91,7 @@ fn change(
     report: &mut ChangeReport,
 ) -> Result<(), CommandError> {
     only_root()?;
-    let _lock = record::lock()?;
+    let lock = record::lock()?;
     if options.dry_run && record::is_pending() {
         report.note(
             "An earlier change was interrupted: 'twofa pam recover' brings the files from before it back.",
@@ -117,14 +119,17 @@ fn change(
     if let Some(policy) = &plan.policy {
         report.policy(policy)?;
     }
-    for step in &plan.steps {
+    if let Some(selection) = &plan.selection {
+        report.selection(selection)?;
+    }
+    for step in plan.all_steps() {
         report.file(step)?;
     }
     if options.dry_run {
         report.outcome = Outcome::Shown;
         return Ok(());
     }
-    let after = plan.after(&machine, plan.steps.len());
+    let after = plan.after(&machine, plan.all_steps().count());
     let trial = Trial::of_change(&plan, &after, options, asks)?;
     if asks {
         root_is_not_refused(&plan, &after)?;
@@ -133,7 +138,8 @@ fn change(
     // Modules of others are loaded beside the password of the person who logs in.
     privileges::forbid_core_dumps()?;
     let record = Record::begin(&plan)?;
-    let made = make(&plan, trial.is_some()).and_then(|()| prove(&plan, trial.as_ref()));
+    let made =
+        make(&plan, trial.is_some(), asks, &lock).and_then(|()| prove(&plan, trial.as_ref()));
     match made {
         Ok(()) => {
             let backup = record.commit()?;
@@ -147,9 +153,17 @@ fn change(
     }
 }
 
-fn make(plan: &Plan, is_proved: bool) -> Result<(), CommandError> {
+fn make(plan: &Plan, is_proved: bool, asks: bool, lock: &File) -> Result<(), CommandError> {
     if let Some(policy) = &plan.policy {
         policy.make(is_proved)?;
+    }
+    let select = || match &plan.selection {
+        Some(selection) => selection.make(lock),
+        None => Ok(()),
+    };
+    // sshd can ask before its stack does, and until it no longer does.
+    if !asks {
+        select()?;
     }
     for step in &plan.steps {
         files::replace(&step.path, step.new.as_deref(), &step.like)
@@ -158,7 +172,7 @@ fn make(plan: &Plan, is_proved: bool) -> Result<(), CommandError> {
             plan.sshd.apply()?;
         }
     }
-    Ok(())
+    if asks { select() } else { Ok(()) }
 }
 
 /// Logs in, where that was not to be left out.

@@ -19,6 +19,7 @@ use twofa_broker::admin::pam::PENDING_CHANGE;
 
 use super::files;
 use super::plan::Plan;
+use super::plan::authselect::Selection;
 use super::policy::PolicyStep;
 use super::sshd;
 use crate::error::CommandError;
@@ -43,6 +44,7 @@ struct Old {
 #[derive(Debug, Serialize, Deserialize)]
 struct Steps {
     policy: Option<PolicyStep>,
+    selection: Option<Selection>,
     files: Vec<Old>,
 }
 
@@ -77,6 +79,7 @@ impl Record {
             }
             let steps = Steps {
                 policy: plan.policy.clone(),
+                selection: plan.selection.clone(),
                 files: old_files,
             };
             let text = serde_json::to_string_pretty(&steps)?;
@@ -144,6 +147,10 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
     let failed = |error: io::Error| files::failed(&folder.display().to_string(), &error);
     let text = fs::read_to_string(folder.join(STEPS)).map_err(failed)?;
     let steps: Steps = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
+    // sshd asks for as long as its stack does.
+    if let Some(selection) = &steps.selection {
+        selection.undo()?;
+    }
     restore_files(&folder, &steps.files).map_err(failed)?;
     if let Some(policy) = &steps.policy {
         policy.undo()?;
@@ -174,6 +181,16 @@ fn restore_files(folder: &Path, all: &[Old]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The profile of authselect that the latest change to `new` replaced.
+pub(super) fn profile_before(new: &str) -> Option<String> {
+    let found = numbers().ok()?.into_iter().rev().find_map(|number| {
+        let text = fs::read_to_string(numbered(number).join(STEPS)).ok()?;
+        let selection = serde_json::from_str::<Steps>(&text).ok()?.selection?;
+        (selection.new.first()? == new).then_some(selection.old)
+    });
+    found?.into_iter().next()
 }
 
 /// Whether a change is not final.
@@ -222,18 +239,27 @@ fn copy(folder: &Path, path: &str) -> PathBuf {
 /// A directory that no earlier change has: 1, 2, 3 … Of the earlier ones, the oldest make room for it. None of them is that
 /// of a pending change: a new change begins when no other is pending.
 fn new_folder() -> io::Result<PathBuf> {
+    let numbers = numbers()?;
+    let new = numbered(numbers.last().map_or(1, |last| last.saturating_add(1)));
+    let surplus = (numbers.len() + 1).saturating_sub(KEPT);
+    for old in &numbers[..surplus] {
+        fs::remove_dir_all(numbered(*old))?;
+    }
+    DirBuilder::new().mode(0o700).create(&new)?;
+    Ok(new)
+}
+
+/// The numbers of the changes that are kept, in order.
+fn numbers() -> io::Result<Vec<u32>> {
     let names =
         fs::read_dir(FOLDER)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut numbers: Vec<u32> = names.filter_map(|name| name.parse().ok()).collect();
     numbers.sort_unstable();
-    let folder = |number: u32| Path::new(FOLDER).join(number.to_string());
-    let new = folder(numbers.last().map_or(1, |last| last.saturating_add(1)));
-    let surplus = (numbers.len() + 1).saturating_sub(KEPT);
-    for old in &numbers[..surplus] {
-        fs::remove_dir_all(folder(*old))?;
-    }
-    DirBuilder::new().mode(0o700).create(&new)?;
-    Ok(new)
+    Ok(numbers)
+}
+
+fn numbered(number: u32) -> PathBuf {
+    Path::new(FOLDER).join(number.to_string())
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {

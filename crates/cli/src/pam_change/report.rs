@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::diff;
+use super::plan::authselect::Selection;
 use super::policy::PolicyStep;
 use super::step::Step;
 use super::trial::Trial;
@@ -33,6 +34,8 @@ pub(crate) struct ChangeReport {
     notes: Vec<String>,
     /// The setting `services`, before and after.
     policy: Option<PolicyStep>,
+    /// The profile of authselect, before and after.
+    authselect: Option<Selection>,
     files: Vec<FileChange>,
     /// The login that proved it.
     login: Option<Login>,
@@ -61,6 +64,7 @@ impl ChangeReport {
             outcome: Outcome::Unchanged,
             notes: Vec::new(),
             policy: None,
+            authselect: None,
             files: Vec::new(),
             login: None,
             output,
@@ -75,8 +79,22 @@ impl ChangeReport {
     pub(super) fn policy(&mut self, step: &PolicyStep) -> Result<(), CommandError> {
         self.policy = Some(step.clone());
         let PolicyStep { old, new } = step;
+        self.setting(
+            "policy",
+            &format!("services={old}"),
+            &format!("services={new}"),
+        )
+    }
+
+    pub(super) fn selection(&mut self, selection: &Selection) -> Result<(), CommandError> {
+        self.authselect = Some(selection.clone());
+        let Selection { old, new } = selection;
+        self.setting("authselect", &old.join(" "), &new.join(" "))
+    }
+
+    fn setting(&self, what: &str, old: &str, new: &str) -> Result<(), CommandError> {
         self.say(&format!(
-            "--- policy\n+++ policy\n     -services={old}\n     +services={new}\n"
+            "--- {what}\n+++ {what}\n     -{old}\n     +{new}\n"
         ))
     }
 

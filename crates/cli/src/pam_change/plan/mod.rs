@@ -1,5 +1,6 @@
 //! Which files change, in which order, and what the prover says of every step.
 
+pub(super) mod authselect;
 mod profile;
 mod ssh;
 
@@ -17,6 +18,7 @@ use super::sshd::{self, Keys};
 use super::step::{COMMON_AUTH, MODULE, OWN, Step};
 use crate::error::CommandError;
 use crate::messages::pam;
+use authselect::Selection;
 
 /// Where root logs in when nothing else works.
 const CONSOLE: &str = "login";
@@ -34,6 +36,10 @@ pub(super) struct Plan {
     pub(super) named: Vec<String>,
     /// What changes in the policy, before the files.
     pub(super) policy: Option<PolicyStep>,
+    /// The profile that authselect selects, with all files that follow from it.
+    pub(super) selection: Option<Selection>,
+    /// What it will write, in place of steps of our own.
+    pub(super) selected: Vec<Step>,
     /// Named services take their lines from those that all share.
     needs_profile: bool,
     /// What changes in sshd's settings.
@@ -70,17 +76,7 @@ pub(super) fn make(machine: &Machine, wish: &Wish<'_>) -> Result<Plan, CommandEr
     }
     let has_profile = machine.debian() && profile::exists();
     if services.is_empty() {
-        if !has_profile {
-            let message = "there is no profile of pam-auth-update for all services here";
-            return Err(CommandError::new(Failure::Usage, message)
-                .hinted("name the services: 'twofa pam list' shows them"));
-        }
-        let mut plan = Plan {
-            steps: profile::steps(asks)?,
-            ..Plan::default()
-        };
-        plan.add_sshd(machine, wish)?;
-        return Ok(plan);
+        return for_all(machine, wish, has_profile);
     }
     let mut plan = Plan::default();
     for name in services {
@@ -100,6 +96,26 @@ pub(super) fn make(machine: &Machine, wish: &Wish<'_>) -> Result<Plan, CommandEr
     if asks {
         plan.ask_by_policy(machine)?;
     }
+    Ok(plan)
+}
+
+/// What must change so that all services ask, or do not.
+fn for_all(machine: &Machine, wish: &Wish<'_>, has_profile: bool) -> Result<Plan, CommandError> {
+    let mut plan = Plan::default();
+    if has_profile {
+        plan.steps = profile::steps(wish.asks)?;
+    } else if authselect::exists() {
+        if let Some((selection, files)) = authselect::plan(wish.asks)? {
+            plan.selection = Some(selection);
+            plan.selected = files;
+        }
+    } else {
+        let message =
+            "neither pam-auth-update nor authselect writes the lines that services share here";
+        return Err(CommandError::new(Failure::Usage, message)
+            .hinted("name the services: 'twofa pam list' shows them"));
+    }
+    plan.add_sshd(machine, wish)?;
     Ok(plan)
 }
 
@@ -241,18 +257,19 @@ impl Plan {
     /// Asks the prover about every service that a step concerns, after every step.
     pub(super) fn check(&self, machine: &Machine) -> Result<(), CommandError> {
         let services = machine.services();
-        for count in 1..=self.steps.len() {
+        let last = self.all_steps().count();
+        for count in 1..=last {
             let then = self.after(machine, count);
             for service in &services {
                 let goal = match self.goals.get(service) {
-                    Some(goal) if count == self.steps.len() => *goal,
+                    Some(goal) if count == last => *goal,
                     _ => Goal::Safe,
                 };
                 let (Some(before), Some(after)) = (machine.check(service), then.check(service))
                 else {
                     continue;
                 };
-                if !is_changed(&self.steps[..count], &after) {
+                if !is_changed(self.all_steps().take(count), &after) {
                     continue;
                 }
                 if service == CONSOLE {
@@ -273,12 +290,17 @@ impl Plan {
 
     /// Whether there is nothing to change.
     pub(super) fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.policy.is_none()
+        self.steps.is_empty() && self.selection.is_none() && self.policy.is_none()
+    }
+
+    /// The files that change, whoever changes them.
+    pub(super) fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.selected)
     }
 
     /// The machine after so many of the steps.
     pub(super) fn after(&self, machine: &Machine, count: usize) -> Machine {
-        let files = self.steps[..count].iter().map(|step| {
+        let files = self.all_steps().take(count).map(|step| {
             let file = step.new.clone().map_or(File::Missing, File::Text);
             (step.path.clone(), file)
         });
@@ -287,12 +309,12 @@ impl Plan {
 
     /// Whether the change concerns a service: one of its files changes, or it was named.
     pub(super) fn concerns(&self, after: &Checked) -> bool {
-        is_changed(&self.steps, after) || self.named.contains(&after.service)
+        is_changed(self.all_steps(), after) || self.named.contains(&after.service)
     }
 }
 
-fn is_changed(steps: &[Step], after: &Checked) -> bool {
-    steps.iter().any(|step| after.files.contains(&step.path))
+fn is_changed<'a>(mut steps: impl Iterator<Item = &'a Step>, after: &Checked) -> bool {
+    steps.any(|step| after.files.contains(&step.path))
 }
 
 /// The way back for root must be there, whatever there was before.
