@@ -389,6 +389,17 @@ CREATE TABLE host (
     seen_at     bigint
 );
 
+-- Attempts on hosts of the fleet are counted for each host by itself, so that one host locks nobody out on the others.
+CREATE TABLE host_attempts (
+    "user"          bigint NOT NULL REFERENCES "user" (id) ON DELETE CASCADE,
+    host            text COLLATE "C" NOT NULL REFERENCES host (id) ON DELETE CASCADE,
+    attempts        bigint NOT NULL CHECK (attempts >= 0),
+    cleared_through bigint NOT NULL CHECK (cleared_through >= 0),
+    locked_until    bigint,
+    PRIMARY KEY ("user", host)
+);
+CREATE INDEX host_attempts_of_host ON host_attempts (host);
+
 -- On a host: the fleet that it has joined.
 CREATE TABLE joined_fleet (
     id        bigint PRIMARY KEY CHECK (id = 1),

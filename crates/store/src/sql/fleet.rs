@@ -135,7 +135,7 @@ pub(crate) fn save_throttle(
     throttle: Throttle,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO host_attempts (user, host, attempts, cleared_through, locked_until)
-               SELECT ?1, id, ?3, ?4, ?5 FROM host WHERE key = ?2
+               VALUES (?1, (SELECT id FROM host WHERE key = ?2), ?3, ?4, ?5)
                ON CONFLICT (user, host) DO UPDATE SET attempts = excluded.attempts,
                    cleared_through = excluded.cleared_through, locked_until = excluded.locked_until";
     let until = throttle.locked_until;
@@ -154,8 +154,8 @@ pub(crate) fn save_throttle(
 
 /// How many wrong codes for `user` there are on all hosts, of which no host counts for more than `most`.
 pub(crate) fn failures(db: &Db<'_>, user: i64, most: u32) -> Result<u64, StoreError> {
-    let sql = "SELECT coalesce(sum(CASE WHEN attempts - cleared_through > ?2 THEN ?2
-                                        ELSE attempts - cleared_through END), 0) AS failures
+    let sql = "SELECT CAST(coalesce(sum(CASE WHEN attempts - cleared_through > ?2 THEN ?2
+                                        ELSE attempts - cleared_through END), 0) AS BIGINT) AS failures
                FROM host_attempts WHERE user = ?1 AND attempts > cleared_through";
     db.query_one(sql, values![user, most], |row| row.get("failures"))
 }
