@@ -258,6 +258,7 @@ pub(crate) fn store_in(folder: &Path) -> Location {
     let location = Location {
         database: folder.join("db/twofa.db"),
         key: folder.join("etc/key"),
+        server: folder.join("etc/database"),
     };
     let owner = Owner {
         uid: nix::unistd::geteuid().as_raw(),

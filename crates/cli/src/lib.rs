@@ -77,6 +77,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Host(command) => commands::fleet::host(command, output),
         Command::Join(arguments) => commands::fleet::join(&arguments),
         Command::Leave(arguments) => commands::fleet::leave(&arguments),
+        Command::Store(command) => commands::store::run(command),
         Command::Pam(command) => commands::pam::run(&command, output),
         Command::Setup(arguments) => commands::setup::run(&arguments),
         Command::Doctor => commands::doctor::run(output),

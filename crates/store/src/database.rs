@@ -17,7 +17,7 @@ use crate::seal::SealingKey;
 use crate::sql::Db;
 use crate::sql::postgres::address::Address;
 use crate::sql::postgres::pool::Pool;
-use crate::sql::postgres::schema;
+use crate::sql::postgres::schema::{self, State};
 use crate::sql::sqlite::pragmas::{self, Synchronous};
 use crate::sql::sqlite::schema::Schema;
 use crate::tx::{Tx, View};
@@ -63,8 +63,8 @@ impl Store {
     /// Makes the tables of a store in the empty database that `location` names, and a sealing key where there is none.
     pub fn create_on_server(location: Location, owner: Owner) -> Result<Self, StoreError> {
         let address = location.read_server()?;
-        let address = address.ok_or_else(|| StoreError::Missing(location.server()))?;
-        schema::make(&Pool::open(address)?)?;
+        let address = address.ok_or_else(|| StoreError::Missing(location.server.clone()))?;
+        schema::make(&Pool::open(address)?, State::Open)?;
         Self::use_on_server(location, owner)
     }
 
@@ -79,7 +79,7 @@ impl Store {
     /// Brings the tables of the database that `location` names up to date with this program.
     pub fn upgrade_on_server(location: &Location) -> Result<(), StoreError> {
         let address = location.read_server()?;
-        let address = address.ok_or_else(|| StoreError::Missing(location.server()))?;
+        let address = address.ok_or_else(|| StoreError::Missing(location.server.clone()))?;
         schema::upgrade(&Pool::open(address)?)
     }
 

@@ -97,6 +97,9 @@ pub enum StoreError {
     /// The database did not say in time that something is done. It counts as not done.
     #[error("the database did not confirm it in time, so that it counts as not done")]
     Unanswered,
+    /// It is somewhere else now.
+    #[error("the store was moved to {0}; what is left here is closed")]
+    Moved(String),
     /// The text that says where the database is, is none.
     #[error("{} does not say where the database is: {why}", .path.display())]
     BadAddress {

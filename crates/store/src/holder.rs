@@ -120,6 +120,7 @@ mod tests {
         let location = Location {
             database: folder.join("state/twofa.db"),
             key: folder.join("etc/secret.key"),
+            server: folder.join("etc/database"),
         };
         let store = Store::open(location).unwrap();
         let held: Result<(), StoreError> = store.write_unsynced(|_| {

@@ -20,6 +20,8 @@ pub struct Location {
     pub database: PathBuf,
     /// The key that seals what is secret in it.
     pub key: PathBuf,
+    /// The file that says which database of PostgreSQL's is the store. Without it, the store is [`Self::database`].
+    pub server: PathBuf,
 }
 
 /// The system user and group that the broker runs as.
@@ -36,6 +38,7 @@ impl Default for Location {
         Self {
             database: "/var/lib/twofa/twofa.db".into(),
             key: "/etc/twofa/secret.key".into(),
+            server: "/etc/twofa/database".into(),
         }
     }
 }
@@ -46,39 +49,48 @@ const GROUP: u32 = 0o070;
 const GROUP_WRITES: u32 = 0o020;
 
 impl Location {
-    /// The file that says which database of PostgreSQL's is the store. Without it, the store is [`Self::database`].
-    pub fn server(&self) -> PathBuf {
-        self.key.with_file_name("database")
-    }
-
     /// Where the database on a server is, if the store is there.
     pub(crate) fn read_server(&self) -> Result<Option<Address>, StoreError> {
-        let path = self.server();
-        let mut file = match open_nofollow(&path) {
+        let path = &self.server;
+        let mut file = match open_nofollow(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(StoreError::file("open", &path))?,
+            opened => opened.map_err(StoreError::file("open", path))?,
         };
-        let metadata = file
-            .metadata()
-            .map_err(StoreError::file("look at", &path))?;
-        check_private(&path, &metadata, OTHERS_WRITE | GROUP_WRITES)?;
+        let metadata = file.metadata().map_err(StoreError::file("look at", path))?;
+        check_private(path, &metadata, OTHERS_WRITE | GROUP_WRITES)?;
         let mut text = String::new();
         file.read_to_string(&mut text)
-            .map_err(StoreError::file("read", &path))?;
+            .map_err(StoreError::file("read", path))?;
         let mut lines = text.lines().map(str::trim);
         let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
         let address = line.unwrap_or_default().parse();
-        address
-            .map(Some)
-            .map_err(|bad: BadAddress| StoreError::BadAddress {
-                path,
-                why: bad.to_string(),
-            })
+        address.map(Some).map_err(|bad| self.bad_address(&bad))
+    }
+
+    pub(crate) fn bad_address(&self, bad: &BadAddress) -> StoreError {
+        StoreError::BadAddress {
+            path: self.server.clone(),
+            why: bad.to_string(),
+        }
+    }
+
+    /// Says that the store is in the database at `address`. Everybody may read that; no secret is in it.
+    pub(crate) fn write_server(&self, address: &str) -> Result<(), StoreError> {
+        let path = &self.server;
+        make_directory(path, 0o755)?;
+        let mut file = create_new(path, 0o644)?;
+        writeln!(
+            file,
+            "# The database of PostgreSQL's that the store is in, see twofad(8).\n{address}"
+        )
+        .and_then(|()| file.sync_all())
+        .map_err(StoreError::file("write", path))?;
+        sync_directory(path)
     }
 
     /// Whether this is a first start: neither file is there. One without the other is an error.
     pub(crate) fn is_vacant(&self) -> Result<bool, StoreError> {
-        if exists(&self.server())? {
+        if exists(&self.server)? {
             return Ok(false);
         }
         match (exists(&self.database)?, exists(&self.key)?) {
@@ -164,7 +176,7 @@ impl Location {
 
     /// Makes an empty database file that belongs to the service alone. SQLite gives its companions the
     /// same owner and mode.
-    fn make_database(&self, owner: Owner) -> Result<(), StoreError> {
+    pub(crate) fn make_database(&self, owner: Owner) -> Result<(), StoreError> {
         let path = &self.database;
         make_directory(path, 0o700)?;
         let directory = parent(path);
@@ -439,6 +451,7 @@ mod tests {
         let location = Location {
             database: folder.path().join("not there").join("twofa.db"),
             key: folder.path().join("secret.key"),
+            server: folder.path().join("database"),
         };
         let error = location.sync_names().unwrap_err();
         assert!(error.may_be_a_disk_that_takes_nothing(), "{error}");

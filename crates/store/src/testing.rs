@@ -36,6 +36,7 @@ impl Bench {
         let location = Location {
             database: folder.path().join("state/twofa.db"),
             key: folder.path().join("etc/secret.key"),
+            server: folder.path().join("etc/database"),
         };
         let owner = Owner {
             uid: geteuid().as_raw(),
@@ -56,7 +57,7 @@ impl Bench {
             for file in [&self.location.database, &self.location.key] {
                 fs::create_dir(file.parent().unwrap()).unwrap();
             }
-            fs::write(self.location.server(), database.address()).unwrap();
+            fs::write(&self.location.server, database.address()).unwrap();
             return Store::use_on_server(self.location.clone(), self.owner).unwrap();
         }
         Store::create(self.location.clone(), self.owner).unwrap()

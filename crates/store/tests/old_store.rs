@@ -45,6 +45,7 @@ impl Old {
         let location = Location {
             database: copy("twofa.db"),
             key: copy("secret.key"),
+            server: folder.path().join("database"),
         };
         Self {
             location,

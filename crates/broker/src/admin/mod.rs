@@ -34,6 +34,7 @@ pub mod providers;
 pub mod report;
 pub mod sessions;
 pub mod stats;
+pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod users;

@@ -21,6 +21,7 @@ impl Bench {
         let location = Location {
             database: folder.path().join("db/twofa.db"),
             key: folder.path().join("etc/key"),
+            server: folder.path().join("etc/database"),
         };
         let owner = Owner {
             uid: nix::unistd::geteuid().as_raw(),

@@ -15,6 +15,8 @@ use crate::text::messages::log_lines;
 
 /// How long an event waits for its checkpoint at most.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// How long an event in a database on a server waits for its place in the journal.
+const ENTERING: Duration = Duration::from_secs(1);
 
 /// Starts the thread. It ends with `wakeup`, and writes a checkpoint before its time when that wakes it.
 pub(super) fn start(store: Arc<LazyStore>, wakeup: Arc<Wakeup>) -> io::Result<()> {
@@ -29,10 +31,27 @@ fn keep_writing(store: &LazyStore, wakeup: &Wakeup, interval: Duration) {
         records::record_counts(store, false);
         write(store);
         prune_devices(store);
-        if !wakeup.wait(interval) {
+        if !wait(store, wakeup, interval) {
             return;
         }
     }
+}
+
+/// Waits until the interval is over or `wakeup` wakes, and meanwhile has events entered in the journal. Returns whether to go on.
+fn wait(store: &LazyStore, wakeup: &Wakeup, interval: Duration) -> bool {
+    let server = store.if_open().filter(|it| it.store().is_on_server());
+    let Some(broker) = server else {
+        return wakeup.wait(interval);
+    };
+    for _ in 0..INTERVAL.as_secs() / ENTERING.as_secs() {
+        if let Err(error) = broker.store().enter_events() {
+            log::warn(&log_lines::no_checkpoint(&error));
+        }
+        if !wakeup.wait(ENTERING) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Writes a checkpoint if anything is in none, and removes events that are too old.

@@ -152,6 +152,7 @@ mod tests {
         let location = Location {
             database: folder.path().join("db/twofa.db"),
             key: folder.path().join("etc/key"),
+            server: folder.path().join("etc/database"),
         };
         let owner = Owner {
             uid: nix::unistd::geteuid().as_raw(),

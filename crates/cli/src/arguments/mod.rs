@@ -11,6 +11,7 @@ mod provider;
 mod self_service;
 mod session;
 mod setup;
+mod store;
 mod user;
 mod values;
 
@@ -29,6 +30,7 @@ pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
 pub use session::{ChosenSessions, EndArguments, SessionCommand};
 pub use setup::SetupArguments;
+pub use store::{MoveArguments, StoreCommand};
 pub use user::{EndingUsers, ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
 
 use self_service::SET_HELP;
@@ -162,6 +164,9 @@ pub enum Command {
     /// Have this machine leave its fleet (root)
     #[command(after_help = "Example:\n  twofa leave --yes")]
     Leave(LeaveArguments),
+    /// Move the store to a database of PostgreSQL's, or back (root)
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Show and change at which PAM services a code is asked for, and prove who gets in
     #[command(subcommand)]
     Pam(PamCommand),

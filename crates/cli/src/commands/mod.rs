@@ -19,4 +19,5 @@ pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod stats;
 mod stats_report;
+pub(crate) mod store;
 pub(crate) mod user;

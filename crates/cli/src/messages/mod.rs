@@ -22,6 +22,7 @@ pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod subject;
 pub(crate) mod user;
 

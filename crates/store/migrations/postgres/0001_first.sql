@@ -8,7 +8,7 @@ CREATE TABLE twofa_schema (
     mark     text COLLATE "C" NOT NULL,
     version  bigint NOT NULL,
     oldest   bigint NOT NULL,
-    moved_to text COLLATE "C"
+    state    text COLLATE "C" NOT NULL DEFAULT 'open' -- or arriving, or moved
 );
 
 -- What an administrator set; a key that is not here has its default.

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::sql::postgres::address::Address;
 use crate::sql::postgres::pool::Pool;
-use crate::sql::postgres::schema;
+use crate::sql::postgres::schema::{self, State};
 use crate::sql::postgres::session::Session;
 
 /// Says in which folder the socket of the server is.
@@ -130,6 +130,14 @@ impl Database {
         Some(Self::create(folder))
     }
 
+    /// One without any tables.
+    pub(crate) fn create_empty(folder: PathBuf) -> Self {
+        let admin = Session::connect(&address(&folder, "postgres")).unwrap();
+        let name = format!("empty{}", std::process::id());
+        admin.batch(&format!("CREATE DATABASE {name}")).unwrap();
+        Self { name, folder }
+    }
+
     pub(crate) fn create(folder: PathBuf) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         static MAKING: Mutex<()> = Mutex::new(());
@@ -140,7 +148,8 @@ impl Database {
         let template = format!("template{}", std::process::id());
         HAS_TEMPLATE.get_or_init(|| {
             admin.batch(&format!("CREATE DATABASE {template}")).unwrap();
-            schema::make(&Pool::open(address(&folder, &template)).unwrap()).unwrap();
+            let pool = Pool::open(address(&folder, &template)).unwrap();
+            schema::make(&pool, State::Open).unwrap();
         });
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("test{}_{number}", std::process::id());

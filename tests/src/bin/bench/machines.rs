@@ -162,7 +162,7 @@ pub fn add_services(builder: Builder) -> Builder {
 
 /// Puts a copy of `store` in the place of the machine's own, with the owner and mode that one has.
 pub fn copy_store(machine: &Machine, store: &Location) {
-    let Location { database, key } = Location::default();
+    let Location { database, key, .. } = Location::default();
     for (from, to) in [(&store.database, database), (&store.key, key)] {
         let to = machine.host_path(to.to_str().expect("a path of ASCII"));
         let copied = fs::File::open(from).and_then(|mut from| {

@@ -85,6 +85,7 @@ fn create(folder: &Path, at: Timestamp) -> (Store, Location) {
     let location = Location {
         database: folder.join("twofa.db"),
         key: folder.join("secret.key"),
+        server: folder.join("database"),
     };
     let store = Store::create(location.clone(), Owner { uid: 0, gid: 0 }).expect("a new store");
     store

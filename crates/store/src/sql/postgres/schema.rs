@@ -6,8 +6,11 @@
 
 use super::pool::Pool;
 use crate::error::StoreError;
+use crate::sql::copy::TABLES;
 use crate::sql::{Db, values};
 
+/// What the table of users is called in a store that was moved away.
+const MOVED_USERS: &str = "moved_user";
 /// What a database of ours calls itself.
 const MARK: &str = "twofa";
 
@@ -17,55 +20,89 @@ static MIGRATIONS: [(&str, i64); 1] = [(
     1,
 )];
 
-/// What a database is.
-struct State {
-    version: i64,
-    oldest: i64,
+/// Whether a store can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    /// It is being moved here, and is not closed where it was.
+    Arriving,
+    /// It was moved to a file.
+    Moved,
 }
 
-/// Makes a store of an empty database.
-pub(crate) fn make(pool: &Pool) -> Result<(), StoreError> {
-    migrate(pool, true)
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Arriving => "arriving",
+            Self::Moved => "moved",
+        }
+    }
+}
+
+/// What a database says of itself.
+struct Header {
+    version: i64,
+    oldest: i64,
+    state: String,
+}
+
+impl Header {
+    fn is(&self, state: State) -> bool {
+        self.state == state.name()
+    }
+}
+
+/// Makes a store of an empty database, or goes on with one that is arriving.
+pub(crate) fn make(pool: &Pool, state: State) -> Result<(), StoreError> {
+    migrate(pool, Some(state))
 }
 
 /// Brings a store up to date. Those that use it meanwhile wait, but nobody waits for longer than a lock may take.
 pub(crate) fn upgrade(pool: &Pool) -> Result<(), StoreError> {
-    migrate(pool, false)
+    migrate(pool, None)
 }
 
-fn migrate(pool: &Pool, is_new: bool) -> Result<(), StoreError> {
+fn migrate(pool: &Pool, new: Option<State>) -> Result<(), StoreError> {
     pool.transact(true, |db| {
         db.lock("schema", "")?;
-        let state = match (read(db)?, is_new) {
-            (None, true) if is_empty(db)? => State {
-                version: 0,
-                oldest: 0,
-            },
+        let found = read(db)?;
+        let version = match (&found, new) {
+            (None, Some(_)) if is_empty(db)? => 0,
             (None, _) => return Err(foreign()),
-            (Some(_), true) => {
-                return Err(StoreError::Unreachable(
-                    "there is a store in it already".to_owned(),
-                ));
+            (Some(found), Some(_)) if !found.is(State::Arriving) => {
+                return Err(StoreError::Unreachable("there is a store in it".to_owned()));
             }
-            (Some(state), false) => state,
+            (Some(found), _) => {
+                check_not_newer(found)?;
+                found.version
+            }
         };
-        check_not_newer(&state)?;
         for (number, (migration, oldest)) in (1..).zip(&MIGRATIONS) {
-            if number > state.version {
+            if number > version {
                 db.run_migration(migration)?;
-                set(db, number, *oldest)?;
+                set_version(db, number, *oldest)?;
             }
         }
-        Ok(())
+        new.map_or(Ok(()), |state| set_state(db, state))
     })
 }
 
 /// Checks that this is a store of ours that this program can use. It changes nothing: to upgrade is for one who says so,
 /// before the last server of the release before is upgraded.
 pub(crate) fn check(db: &Db<'_>) -> Result<(), StoreError> {
-    let state = read(db)?.ok_or_else(foreign)?;
-    check_not_newer(&state)?;
-    if state.version < newest() {
+    let header = read(db)?.ok_or_else(foreign)?;
+    check_not_newer(&header)?;
+    if header.is(State::Moved) {
+        return Err(StoreError::Moved("a file".to_owned()));
+    }
+    if !header.is(State::Open) {
+        return Err(StoreError::Unreachable(
+            "a store was to be moved to it, which was not finished: run 'twofa store move' again"
+                .to_owned(),
+        ));
+    }
+    if header.version < newest() {
         return Err(StoreError::Unreachable(
             "its tables are those of an older twofa: run 'twofa store upgrade' on one server"
                 .to_owned(),
@@ -78,10 +115,10 @@ fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-fn check_not_newer(state: &State) -> Result<(), StoreError> {
-    if state.oldest > newest() {
+fn check_not_newer(header: &Header) -> Result<(), StoreError> {
+    if header.oldest > newest() {
         return Err(StoreError::Newer {
-            found: state.version,
+            found: header.version,
             known: newest(),
         });
     }
@@ -92,20 +129,19 @@ fn foreign() -> StoreError {
     StoreError::Unreachable("it is empty, or a database of another program".to_owned())
 }
 
-fn read(db: &Db<'_>) -> Result<Option<State>, StoreError> {
+fn read(db: &Db<'_>) -> Result<Option<Header>, StoreError> {
     let sql = "SELECT 1 WHERE to_regclass('twofa_schema') IS NOT NULL";
     if !db.exists(sql, values![])? {
         return Ok(None);
     }
-    let sql = "SELECT mark, version, oldest FROM twofa_schema";
-    let (mark, state) = db.query_one(sql, values![], |row| {
-        let state = State {
+    let sql = "SELECT version, oldest, state FROM twofa_schema WHERE mark = ?1";
+    db.query_opt(sql, values![MARK], |row| {
+        Ok(Header {
             version: row.get("version")?,
             oldest: row.get("oldest")?,
-        };
-        Ok((row.get::<String>("mark")?, state))
-    })?;
-    Ok((mark == MARK).then_some(state))
+            state: row.get("state")?,
+        })
+    })
 }
 
 fn is_empty(db: &Db<'_>) -> Result<bool, StoreError> {
@@ -113,8 +149,35 @@ fn is_empty(db: &Db<'_>) -> Result<bool, StoreError> {
     Ok(!db.exists(sql, values![])?)
 }
 
-fn set(db: &Db<'_>, version: i64, oldest: i64) -> Result<(), StoreError> {
+fn set_version(db: &Db<'_>, version: i64, oldest: i64) -> Result<(), StoreError> {
     let sql = "INSERT INTO twofa_schema (mark, version, oldest) VALUES (?1, ?2, ?3)
                ON CONFLICT (only_row) DO UPDATE SET version = excluded.version, oldest = excluded.oldest";
     db.execute(sql, values![MARK, version, oldest]).map(drop)
+}
+
+pub(crate) fn set_state(db: &Db<'_>, state: State) -> Result<(), StoreError> {
+    db.execute("UPDATE twofa_schema SET state = ?1", values![state.name()])
+        .map(drop)
+}
+
+/// Keeps everybody else out until the transaction ends, from a store that was closed already, too.
+pub(crate) fn reopen_alone(db: &Db<'_>) -> Result<(), StoreError> {
+    let header = read(db)?.ok_or_else(foreign)?;
+    if header.is(State::Moved) {
+        db.run_migration(&format!("ALTER TABLE {MOVED_USERS} RENAME TO \"user\""))?;
+    }
+    let tables = TABLES.iter().map(|table| format!("\"{}\"", table.name));
+    let tables: Vec<_> = tables.chain(["new_event".to_owned()]).collect();
+    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
+    db.run_migration(&lock)?;
+    if db.exists("SELECT 1 FROM new_event", values![])? {
+        return Err(StoreError::Conflict);
+    }
+    Ok(())
+}
+
+/// Closes a store that was moved to a file. Programs that have it open find no users.
+pub(crate) fn close(db: &Db<'_>) -> Result<(), StoreError> {
+    db.run_migration(&format!("ALTER TABLE \"user\" RENAME TO {MOVED_USERS}"))?;
+    set_state(db, State::Moved)
 }

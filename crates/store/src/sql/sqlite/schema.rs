@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::connection::Transaction;
 use super::pragmas::{self, APPLICATION_ID, Header};
 use crate::error::StoreError;
+use crate::sql::Db;
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
 static MIGRATIONS: [&str; 20] = [
@@ -29,6 +30,9 @@ static MIGRATIONS: [&str; 20] = [
     include_str!("../../../migrations/0019_fleet.sql"),
     include_str!("../../../migrations/0020_host_attempts.sql"),
 ];
+
+/// The number of a schema that no program uses: the store was moved away.
+const MOVED: i64 = 1_000_000;
 
 /// What the database is expected to hold already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +74,34 @@ pub(super) fn check_known(transaction: &Transaction<'_>) -> Result<(), StoreErro
     let found = pragmas::schema_number(transaction)?;
     let known = newest_schema();
     if found > known {
-        return Err(StoreError::Newer { found, known });
+        return Err(too_new(transaction, found, known));
     }
     Ok(())
+}
+
+/// Closes a store that was moved to `address`. Programs that have it open find no users.
+pub(crate) fn close(db: &Db<'_>, address: &str) -> Result<(), StoreError> {
+    let Some(connection) = db.as_sqlite() else {
+        return Ok(());
+    };
+    connection.execute_batch(
+        "CREATE TABLE moved (address TEXT NOT NULL) STRICT; ALTER TABLE user RENAME TO moved_user;",
+    )?;
+    connection.execute("INSERT INTO moved VALUES (?1)", [address])?;
+    let header = Header {
+        application: APPLICATION_ID,
+        schema: MOVED,
+    };
+    pragmas::set_header(connection, header)
+}
+
+/// Why a database with the schema `found` cannot be used.
+fn too_new(transaction: &Transaction<'_>, found: i64, known: i64) -> StoreError {
+    if found != MOVED {
+        return StoreError::Newer { found, known };
+    }
+    let address = transaction.query_one("SELECT address FROM moved", [], |row| row.get(0));
+    address.map_or_else(StoreError::from, StoreError::Moved)
 }
 
 fn newest_schema() -> i64 {
@@ -101,6 +130,14 @@ fn outstanding(
                 "it is a database of another program".to_owned(),
             ));
         }
+    }
+    if found == MOVED {
+        let sql = "SELECT address FROM moved";
+        return Err(StoreError::Moved(transaction.query_one(
+            sql,
+            [],
+            |row| row.get(0),
+        )?));
     }
     if found > known {
         return Err(StoreError::Newer { found, known });

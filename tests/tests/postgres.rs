@@ -1,0 +1,58 @@
+//! The store in a database of PostgreSQL's: it is moved there, people log in, and it is moved back.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::Machine;
+
+const STACK: &str = "auth requisite pam_fprintd.so\nauth required pam_twofa.so\n";
+const LOGIN: &str = "pamtester testapp alice authenticate";
+/// Debian's PostgreSQL with a database for a store, behind a socket in /run/db.
+const SERVER: &str = "install -d -o postgres /run/db && cd / &&
+    as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&
+    $as $bin/initdb --auth=trust --no-sync --locale=C --encoding=UTF8 --username=twofa /run/db/data >/dev/null &&
+    $as $bin/pg_ctl -D /run/db/data -o '-k /run/db -c listen_addresses=' -l /run/db/log -w start >/dev/null &&
+    $bin/createdb -h /run/db -U twofa twofa";
+const MOVE: &str = "twofa store move --to 'postgres://twofa@%2Frun%2Fdb/twofa'";
+const PSQL: &str = "psql -h /run/db -U twofa -At -c";
+
+fn log_in(machine: &Machine, code: &str) {
+    let mut terminal = machine.terminal(LOGIN);
+    terminal.expect("Verification code");
+    terminal.type_line(code);
+    terminal.expect("successfully authenticated");
+    terminal.expect_end();
+}
+
+#[test]
+fn people_log_in_from_a_store_on_postgresql_and_after_it_was_moved_back() {
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .pam("testapp", STACK)
+        .build();
+    let phone = machine.enrol("alice");
+    machine.run(SERVER).ok();
+    let moved = machine.run(MOVE).ok().stdout;
+    assert!(moved.contains("1 users"), "{moved}");
+    machine.broker().restart();
+
+    let code = phone.code();
+    log_in(&machine, &code);
+    let mut terminal = machine.terminal(&format!("echo {code} | {LOGIN}"));
+    assert!(!terminal.expect_end().success(), "a code works once");
+    let used = machine.run(&format!("{PSQL} 'SELECT count(*) FROM app WHERE used > 0'"));
+    assert_eq!(used.ok().stdout.trim(), "1");
+    let log = machine.run("twofa log --user alice").ok().stdout;
+    assert!(log.contains("passed"), "{log}");
+    machine.run("twofa log verify").ok();
+    // A login for which the module starts a broker.
+    machine.broker().terminate();
+    log_in(&machine, &phone.backup_codes[0]);
+
+    machine.run("twofa store move --to-file").ok();
+    machine.start_broker();
+    log_in(&machine, &phone.backup_codes[1]);
+    machine.run("twofa log verify").ok();
+    let closed = machine.run(MOVE).fails().stderr;
+    assert!(closed.contains("there is a store in it"), "{closed}");
+}
