@@ -204,6 +204,28 @@ fn sshd_of_red_hat_reads_as_the_manual_says_and_asks_over_ssh() {
     ssh(&machine, Some(&password_of("alice")), &phone.next_code());
 }
 
+/// What Debian and Ubuntu install for `sssd`, without sessions and passwords.
+const SSS: &str = "Name: SSS authentication\nDefault: yes\nPriority: 128\nAuth-Type: Primary\nAuth:\n\
+    \t[success=end default=ignore]\tpam_sss.so use_first_pass\nAuth-Initial:\n\
+    \t[success=end default=ignore]\tpam_sss.so forward_pass\nAccount-Type: Additional\nAccount:\n\
+    \tsufficient\tpam_localuser.so\n\t[default=bad success=ok user_unknown=ignore]\tpam_sss.so\n";
+const PROFILE: &str = include_str!("../../packaging/pam-configs/twofa");
+
+#[test]
+fn the_profile_holds_beside_the_one_that_debian_and_ubuntu_have_for_sssd() {
+    let profiles = format!(
+        "cd /usr/share/pam-configs && printf %s '{SSS}' >sss && printf %s '{PROFILE}' >twofa &&
+         DEBIAN_FRONTEND=noninteractive pam-auth-update --force --enable sss twofa"
+    );
+    let machine = machine_after(&profiles, &[], "keyboard-interactive");
+    assert!(machine.file("/etc/pam.d/common-auth").contains("pam_sss"));
+    let services = ["sshd", "login", "sudo"];
+    proved(&machine, &services);
+    for user in ["alice", "dora"] {
+        tried_at(&machine, user, &services);
+    }
+}
+
 /// A login over ssh of alice, who is asked for a password or, with a key, is not.
 fn ssh(machine: &Machine, password: Option<&str>, code: &str) {
     let mut ssh = machine.terminal("ssh alice@vm");
