@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use twofa_core::Timestamp;
 use twofa_core::text::is_unprintable;
 use twofa_fleet::certificate::{
     self, Authority, CertificateError, NewFleet, fingerprint, make_fleet, request_certificate,
@@ -132,6 +133,23 @@ pub fn init(addresses: &[Address]) -> Result<Id, FleetError> {
         service,
     })?;
     Ok(id)
+}
+
+/// Makes a new key and certificate for this server; for root. Returns when the certificate ends.
+pub fn renew_server() -> Result<Timestamp, FleetError> {
+    let directory = FleetDirectory::default();
+    if !directory.is_server() {
+        return Err(FleetError::NoServer);
+    }
+    let files = directory.read_server()?;
+    let (certificate, key) = directory.read_servers_authority()?;
+    let names: Vec<_> = files.addresses.into_iter().map(|it| it.name).collect();
+    let authority = Authority::new(&certificate, &key)?;
+    let own = authority.issue_server(&files.fleet, &names, clock::now())?;
+    directory.write_server_certificate(&own, privileges::service_owner()?.gid)?;
+    let der = certificate::read_pem(&own.certificate)?;
+    let der = der.first().ok_or(CertificateError::Unreadable)?;
+    Ok(certificate::key_and_end(der)?.1)
 }
 
 /// A host that may join, and the token with which it does.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use twofa_fleet::certificate::PrivateKey;
+use twofa_fleet::certificate::{Issued, PrivateKey};
 use twofa_fleet::identity::Id;
 use twofa_fleet::token::Address;
 use zeroize::Zeroizing;
@@ -163,6 +163,17 @@ impl FleetDirectory {
     /// Reads the key of the authority for hosts.
     pub fn read_hosts_key(&self) -> Result<PrivateKey, FilesError> {
         self.read_key("hosts.key")
+    }
+
+    /// Reads the authority for servers and its key; for root.
+    pub fn read_servers_authority(&self) -> Result<(String, PrivateKey), FilesError> {
+        Ok((self.read("servers.crt")?, self.read_key("servers.key")?))
+    }
+
+    /// Replaces the server's own certificate and key, which the group `service` reads.
+    pub fn write_server_certificate(&self, own: &Issued, service: u32) -> Result<(), FilesError> {
+        self.write("server.key", own.key.pem(), Readers::Group(service))?;
+        self.write("server.crt", &own.certificate, Readers::All)
     }
 
     /// Reads a host's files.

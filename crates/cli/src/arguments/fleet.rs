@@ -20,6 +20,11 @@ pub enum FleetCommand {
         #[arg(long = "address", value_name = "ADDRESS", required = true)]
         addresses: Vec<String>,
     },
+    /// Make a new certificate for this server, valid for 90 days
+    #[command(
+        after_help = "Examples:\n  twofa fleet renew\n  systemctl restart twofad-server.service\n\nIt takes /etc/twofa/fleet/servers.key, wherever that is kept."
+    )]
+    Renew,
 }
 
 /// The commands about hosts, on a server.

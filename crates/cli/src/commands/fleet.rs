@@ -23,7 +23,13 @@ use crate::terminal::ask_hidden;
 
 pub(crate) fn run(command: FleetCommand) -> Result<(), CommandError> {
     only_root("make a fleet")?;
-    let FleetCommand::Init { addresses } = command;
+    let addresses = match command {
+        FleetCommand::Init { addresses } => addresses,
+        FleetCommand::Renew => {
+            let until = fleet::renew_server()?;
+            return Ok(write!(io::stdout(), "{}", words::renewed(until))?);
+        }
+    };
     let addresses: Result<Vec<Address>, _> = addresses.iter().map(|it| it.parse()).collect();
     let addresses =
         addresses.map_err(|error| CommandError::new(Failure::Usage, error.to_string()))?;

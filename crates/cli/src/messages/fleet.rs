@@ -25,7 +25,14 @@ pub(crate) fn made(id: &impl Display) -> String {
     format!(
         "This machine is the first server of fleet {id}.\nNext: systemctl enable --now twofad-server.service, and let \
          hosts reach TCP port 6238.\nKeep /etc/twofa/fleet/root.key and servers.key where no server is: they are \
-         needed for new servers only.\n"
+         needed for new servers and every 90 days for 'twofa fleet renew'.\n"
+    )
+}
+
+pub(crate) fn renewed(until: Timestamp) -> String {
+    let until = moment(until);
+    format!(
+        "This server has a new certificate, valid until {until}.\nNext: systemctl restart twofad-server.service\n"
     )
 }
 

@@ -7,6 +7,8 @@
 mod conversation;
 mod join;
 mod permits;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};

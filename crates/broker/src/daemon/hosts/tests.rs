@@ -1,0 +1,301 @@
+use super::*;
+use crate::testing::store_in;
+use twofa_core::{Account, App, Key, Parameters, Timestamp};
+use twofa_fleet::certificate::{
+    Authority, Issued, NewFleet, make_fleet, read_pem, request_certificate,
+};
+use twofa_fleet::client;
+use twofa_fleet::identity::Id;
+use twofa_fleet::stream::ToServer;
+use twofa_fleet::tls::HostCertificates;
+use twofa_fleet::token::Address;
+use twofa_fleet::wire::{FirstFactor, FromHost, FromServer, HostLogin, Verdict};
+use twofa_proto::codec::CodecError;
+use twofa_store::{HostJoin, HostRights, NewApp, NewHost, Origin, Store};
+
+use crate::fleet::files::NewServerFiles;
+use crate::identity::accounts;
+use crate::process::clock;
+
+const TIME: Duration = Duration::from_secs(20);
+
+/// A server on a port of its own, on which `nobody` has an app.
+struct Server {
+    shared: Arc<Shared>,
+    fleet: NewFleet,
+    store: Store,
+    address: Address,
+    user: Account,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let location = store_in(folder.path());
+        let store = Store::open(location.clone()).unwrap();
+        let user = accounts::find("nobody").unwrap().unwrap();
+        let origin = Origin::command_line(0);
+        let settings = [("mode", "mandatory"), ("application-name", "Acme")];
+        store.change_policy(settings, &origin, now()).unwrap();
+        let app = NewApp {
+            label: "app".into(),
+            app: App {
+                parameters: Parameters::default(),
+                key: Key::new(vec![7; 20]).unwrap(),
+                used: None,
+            },
+        };
+        let generation = store.snapshot(&user).unwrap().generation;
+        store
+            .enrol_app(&user, generation, &app, &origin, now())
+            .unwrap();
+
+        let fleet = make_fleet(now()).unwrap();
+        let directory = FleetDirectory::at(folder.path().join("fleet"));
+        write_files(&directory, &fleet);
+        let files = directory.read_server().unwrap();
+        let config = tls::server(&ServerCertificates {
+            chain: &files.chain,
+            key: &files.key,
+            hosts: &files.hosts,
+            fleet: &files.fleet,
+        });
+        let shared = Arc::new(Shared {
+            config: config.unwrap(),
+            directory,
+            files,
+            store: Arc::new(LazyStore::new(location)),
+            permits: Arc::default(),
+            notices: Arc::default(),
+            seen: conversation::Seen::default(),
+        });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = Address {
+            name: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+        };
+        let accepting = shared.clone();
+        thread::spawn(move || accept(&listener, &accepting));
+        Self {
+            shared,
+            fleet,
+            store,
+            address,
+            user,
+            _folder: folder,
+        }
+    }
+
+    /// A key and certificate that the fleet signed; the store knows nothing of it.
+    fn signed(&self) -> (Issued, Id) {
+        let asked = request_certificate().unwrap();
+        let NewFleet { id, hosts, .. } = &self.fleet;
+        let authority = Authority::new(&hosts.certificate, &hosts.key).unwrap();
+        let host = Id::random().unwrap();
+        let certificate = authority.sign_host(&asked.request, id, &host, now());
+        let key = asked.key;
+        let certificate = certificate.unwrap();
+        (Issued { certificate, key }, host)
+    }
+
+    /// The same for a host that has joined as `web1`.
+    fn joined(&self) -> Issued {
+        let (issued, id) = self.signed();
+        let origin = Origin::command_line(0);
+        let new = NewHost {
+            id: id.to_string(),
+            name: "web1".into(),
+            rights: HostRights::default(),
+            token: [1; 32],
+        };
+        self.store.add_host(&new, &origin, now()).unwrap();
+        let der = &read_pem(&issued.certificate).unwrap()[0];
+        let (key, key_until) = certificate::key_and_end(der).unwrap();
+        let join = HostJoin {
+            token: [1; 32],
+            key,
+            key_until,
+        };
+        assert!(self.store.join_host(join, &origin, now()).unwrap());
+        issued
+    }
+
+    fn connect(&self, own: &Issued) -> ToServer {
+        let config = tls::host(&HostCertificates {
+            certificate: &own.certificate,
+            key: &own.key,
+            servers: &self.fleet.servers.certificate,
+            fleet: &self.fleet.id,
+        });
+        let deadline = Instant::now() + TIME;
+        client::connect(&config.unwrap(), &self.address, deadline).unwrap()
+    }
+
+    fn login(&self) -> HostLogin {
+        HostLogin {
+            user: self.user.name.clone(),
+            uid: self.user.uid,
+            service: "sshd".into(),
+            first_factor: FirstFactor::Shown,
+            ..HostLogin::default()
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    clock::now()
+}
+
+fn write_files(directory: &FleetDirectory, fleet: &NewFleet) {
+    let NewFleet {
+        id,
+        root,
+        hosts,
+        servers,
+    } = fleet;
+    let authority = Authority::new(&servers.certificate, &servers.key).unwrap();
+    let own = authority.issue_server(id, &["127.0.0.1".to_owned()], now());
+    let own = own.unwrap();
+    let written = directory.write_server(&NewServerFiles {
+        fleet: id,
+        addresses: &["127.0.0.1".parse().unwrap()],
+        root: &root.certificate,
+        root_key: &root.key,
+        servers: &servers.certificate,
+        servers_key: &servers.key,
+        hosts: &hosts.certificate,
+        hosts_key: &hosts.key,
+        certificate: &own.certificate,
+        key: &own.key,
+        service: nix::unistd::getegid().as_raw(),
+    });
+    written.unwrap();
+}
+
+/// What the server says until a prompt, the end of the conversation or that of the connection.
+fn heard(link: &mut ToServer) -> (Vec<FromServer>, bool) {
+    link.set_deadline(Instant::now() + TIME);
+    let mut heard = Vec::new();
+    loop {
+        match link.receive::<FromServer>() {
+            Ok(message @ (FromServer::Prompt { .. } | FromServer::Done { .. })) => {
+                heard.push(message);
+                return (heard, false);
+            }
+            Ok(message) => heard.push(message),
+            Err(error) => {
+                assert!(!matches!(error, CodecError::TimedOut));
+                return (heard, true);
+            }
+        }
+    }
+}
+
+fn verdict(heard: &[FromServer]) -> Option<Verdict> {
+    match heard.last() {
+        Some(FromServer::Done { verdict, .. }) => Some(*verdict),
+        _ => None,
+    }
+}
+
+/// Logins that a host may not have, whatever it says.
+fn claims(login: &HostLogin) -> [HostLogin; 6] {
+    let of = |user: &str, uid| HostLogin {
+        user: user.to_owned(),
+        uid,
+        ..login.clone()
+    };
+    [
+        of("root", 0),
+        of(&login.user, 0),
+        of(&login.user, login.uid - 1),
+        of("stranger", login.uid),
+        // Nothing is enrolled, and the host may not have it set up.
+        of("stranger", 4_000_000),
+        // Nothing can be asked there, and nothing was asked before.
+        HostLogin {
+            is_account: true,
+            ..login.clone()
+        },
+    ]
+}
+
+#[test]
+fn what_a_host_may_not_claim_is_refused() {
+    let server = Server::new();
+    let own = server.joined();
+    let login = server.login();
+    for claim in claims(&login) {
+        let mut link = server.connect(&own);
+        link.send(&FromHost::Login(claim.clone())).unwrap();
+        let (messages, is_closed) = heard(&mut link);
+        let found = (verdict(&messages), is_closed);
+        assert_eq!(found, (Some(Verdict::Denied), false), "{claim:?}");
+        // It told why, and the connection goes on with the next login.
+        let is_error = |message: &FromServer| matches!(message, FromServer::Error(_));
+        assert!(messages.iter().any(is_error), "{claim:?}");
+        link.send(&FromHost::Login(login.clone())).unwrap();
+        let (messages, _) = heard(&mut link);
+        assert!(matches!(messages.last(), Some(FromServer::Prompt { .. })));
+    }
+}
+
+#[test]
+fn a_message_out_of_turn_ends_the_connection() {
+    let server = Server::new();
+    let own = server.joined();
+    let answer = FromHost::Answer(Some("123456".into()));
+    let mut link = server.connect(&own);
+    link.send(&answer).unwrap();
+    assert_eq!(heard(&mut link), (vec![], true));
+
+    let mut link = server.connect(&own);
+    link.send(&FromHost::Login(server.login())).unwrap();
+    heard(&mut link);
+    link.send(&FromHost::Login(server.login())).unwrap();
+    assert_eq!(heard(&mut link), (vec![], true));
+
+    let mut link = server.connect(&own);
+    link.send(&"this is no message of ours").unwrap();
+    assert_eq!(heard(&mut link), (vec![], true));
+}
+
+#[test]
+fn a_host_is_refused_as_soon_as_it_is_removed_and_one_that_never_joined_too() {
+    let server = Server::new();
+    let (stranger, _) = server.signed();
+    let mut link = server.connect(&stranger);
+    link.send(&FromHost::Login(server.login())).unwrap();
+    assert_eq!(verdict(&heard(&mut link).0), Some(Verdict::Denied));
+    assert!(heard(&mut link).1);
+
+    let own = server.joined();
+    let (mut waiting, mut idle) = (server.connect(&own), server.connect(&own));
+    waiting.send(&FromHost::Login(server.login())).unwrap();
+    let (messages, _) = heard(&mut waiting);
+    assert!(matches!(messages.last(), Some(FromServer::Prompt { .. })));
+    let origin = Origin::command_line(0);
+    assert!(server.store.remove_host("web1", &origin, now()).unwrap());
+    let answer = FromHost::Answer(Some("123456".into()));
+    waiting.send(&answer).unwrap();
+    idle.send(&FromHost::Login(server.login())).unwrap();
+    for link in [&mut waiting, &mut idle] {
+        assert_eq!(verdict(&heard(link).0), Some(Verdict::Denied));
+        assert!(heard(link).1);
+    }
+    let failures = server.store.snapshot(&server.user).unwrap().user.throttle;
+    assert_eq!(failures.failures(), 0);
+}
+
+#[test]
+fn who_has_no_certificate_can_only_join() {
+    let server = Server::new();
+    let root = certificate::fingerprint(&read_pem(&server.fleet.root.certificate).unwrap()[0]);
+    let config = tls::joining_host(root).unwrap();
+    let deadline = Instant::now() + TIME;
+    let mut link = client::connect(&config, &server.address, deadline).unwrap();
+    link.send(&FromHost::Login(server.login())).unwrap();
+    assert_eq!(heard(&mut link), (vec![], true));
+    assert!(!server.shared.permits.is_deciding());
+}
