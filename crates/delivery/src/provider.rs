@@ -160,7 +160,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Connects and logs in, as far as that is possible without sending a message.
     fn check(&self, deadline: Instant) -> Result<(), SendError>;
 
-    /// When the certificate ends that its server showed at the last connection. `None`: there was none with TLS.
+    /// When the certificate ends that its server showed at the last connection. `None`: there was none with TLS, or it went
+    /// through a proxy.
     fn certificate_end(&self) -> Option<Timestamp> {
         None
     }
