@@ -29,6 +29,14 @@ impl Bench {
         }
     }
 
+    /// For a store in this database, whatever the engine of this run.
+    pub(crate) fn in_database(database: postgres::Database) -> Self {
+        Self {
+            database: Some(database),
+            ..Self::on_file()
+        }
+    }
+
     /// For a store in a file, whatever the engine of this run: what is tested is about files or about SQLite, or is tampered
     /// with in its words.
     pub(crate) fn on_file() -> Self {

@@ -9,6 +9,8 @@ pub(crate) mod address;
 pub(crate) mod pool;
 pub(crate) mod schema;
 pub(crate) mod session;
+#[cfg(test)]
+mod tests;
 mod tls;
 pub(super) mod translate;
 mod value;

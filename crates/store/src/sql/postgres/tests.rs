@@ -1,0 +1,211 @@
+//! What only a server can do to a store: it goes away, it does not answer, and it serves many at once.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use twofa_core::{Account, Timestamp, User};
+
+use super::session::Session;
+use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Tally};
+use crate::event::RefusalReason;
+use crate::testing::postgres::{Database, Server};
+use crate::testing::{Bench, alice, app, origin};
+use crate::tickets::Settlement;
+use crate::{Store, StoreError};
+
+/// A server and a store on it, and somebody else's connection to the same database.
+struct Remote {
+    bench: Bench,
+    store: Store,
+    admin: Session,
+    _server: Server,
+}
+
+impl Remote {
+    fn new() -> Self {
+        let server = Server::start(&[]);
+        let database = Database::create(server.folder.path().to_owned());
+        let admin = Session::connect(&database.address().parse().unwrap()).unwrap();
+        let bench = Bench::in_database(database);
+        let store = bench.create();
+        Self {
+            bench,
+            store,
+            admin,
+            _server: server,
+        }
+    }
+
+    /// Has every commit wait for a standby that is not there.
+    fn lose_standby(&self) {
+        for sql in [
+            "ALTER SYSTEM SET synchronous_standby_names = 'lost'",
+            "SELECT pg_reload_conf()",
+        ] {
+            self.admin.batch(sql).unwrap();
+        }
+        while self
+            .admin
+            .batch("SELECT 1 / (current_setting('synchronous_standby_names') = 'lost')::integer")
+            .is_err()
+        {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_no_standby_confirms_is_a_refusal_in_time_and_is_not_cancelled() {
+    let remote = Remote::new();
+    remote.bench.enrol(&remote.store, &alice(), "phone");
+    remote.lose_standby();
+    let begin = Instant::now();
+    let changed = remote
+        .store
+        .set_required(&alice(), true, &origin(), remote.bench.now);
+    assert!(
+        matches!(changed, Err(StoreError::Unanswered)),
+        "{changed:?}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(8));
+    // It still waits: nobody sent it a cancel request.
+    let waits = "SELECT 1 / (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep')";
+    remote.admin.batch(waits).unwrap();
+    // The same person is not let in on what may be there.
+    let again = remote
+        .store
+        .set_required(&alice(), false, &origin(), remote.bench.now);
+    assert!(matches!(again, Err(StoreError::Busy(_))), "{again:?}");
+}
+
+#[test]
+fn a_commit_with_a_warning_is_a_refusal() {
+    let remote = Remote::new();
+    remote.bench.enrol(&remote.store, &alice(), "phone");
+    remote.lose_standby();
+    let changed = thread::scope(|scope| {
+        let store = &remote.store;
+        let changing =
+            scope.spawn(|| store.set_required(&alice(), true, &origin(), remote.bench.now));
+        let cancel = "SELECT 1 / (SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep')";
+        while !changing.is_finished() && remote.admin.batch(cancel).is_err() {
+            thread::yield_now();
+        }
+        changing.join().unwrap()
+    });
+    assert!(
+        matches!(changed, Err(StoreError::Unanswered)),
+        "{changed:?}"
+    );
+}
+
+#[test]
+fn connections_that_broke_are_replaced() {
+    let remote = Remote::new();
+    remote.store.rulebook().unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL";
+    remote.admin.batch(end).unwrap();
+    remote.store.rulebook().unwrap();
+    remote.bench.enrol(&remote.store, &alice(), "phone");
+}
+
+#[test]
+fn a_database_in_which_commits_could_be_lost_is_refused() {
+    let remote = Remote::new();
+    let off = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
+    remote.admin.batch(off).unwrap();
+    let refused = Store::open(remote.bench.location.clone()).unwrap_err();
+    assert!(
+        refused.to_string().contains("commits could be lost"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn of_64_connections_one_passes_with_each_code_among_60_people() {
+    race(60, 20);
+}
+
+#[test]
+#[ignore = "making 100 000 people takes minutes"]
+fn of_64_connections_one_passes_with_each_code_among_100_000_people() {
+    race(100_000, 200);
+}
+
+fn person(number: u32) -> Account {
+    Account {
+        name: format!("person{number}"),
+        uid: 10_000 + number,
+    }
+}
+
+/// 64 threads type the same `codes`, of one person after the other.
+fn race(people: u32, codes: u32) {
+    let remote = Remote::new();
+    let (store, now) = (&remote.store, remote.bench.now);
+    let enrolled = (0..people).map(|number| (person(number), app("phone")));
+    store
+        .enrol_many(enrolled, &origin(), remote.bench.now)
+        .unwrap();
+    store
+        .change_policy([("lockout.after", "100")], &origin(), remote.bench.now)
+        .unwrap();
+    let passed: Vec<_> = (0..codes).map(|_| AtomicU32::new(0)).collect();
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                for (step, passed) in (1..).zip(&passed) {
+                    let account = person(step * 37 % people);
+                    if types(store, now, &account, step.into()) {
+                        passed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    for passed in passed {
+        assert_eq!(passed.into_inner(), 1);
+    }
+    let attempts: u64 = (0..people.min(60))
+        .map(|number| {
+            store
+                .snapshot(&person(number))
+                .unwrap()
+                .user
+                .throttle
+                .attempts
+        })
+        .sum();
+    if people <= 60 {
+        assert_eq!(attempts, u64::from(codes) * 64, "none is lost");
+    }
+    let findings = store
+        .verify_log(&crate::journal::SystemLog::default(), None)
+        .unwrap()
+        .findings;
+    assert_eq!(findings, []);
+}
+
+fn types(store: &Store, now: Timestamp, account: &Account, count: u64) -> bool {
+    let known = store.snapshot(account).unwrap();
+    let origin = origin();
+    let attempt = CodeAttempt {
+        account,
+        tally: Tally::Proved,
+        origin: &origin,
+        known: &known,
+        settlement: Settlement::Now(None),
+    };
+    let verify = |user: &User| {
+        let app = &user.apps[0];
+        let is_fresh = app.app.used.is_none_or(|used| used < count);
+        if is_fresh {
+            Ok(CodeProof::App { app: app.id, count })
+        } else {
+            Err(RefusalReason::Replayed)
+        }
+    };
+    let outcome = store.try_code(attempt, now, verify).unwrap();
+    matches!(outcome, CodeOutcome::Right(_))
+}
