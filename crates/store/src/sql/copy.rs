@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 30] = [
+pub(crate) static TABLES: [Table; 31] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -102,6 +102,10 @@ pub(crate) static TABLES: [Table; 30] = [
     table(
         "host",
         "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at",
+    ),
+    table(
+        "host_attempts",
+        "user, host, attempts, cleared_through, locked_until",
     ),
     table("joined_fleet", "id, fleet, host, name, joined_at"),
     table("dropped_event", "id, leaf, instead"),
@@ -200,4 +204,33 @@ fn set_last_number(db: &Db<'_>, table: &str, last: i64) -> Result<(), StoreError
     let sql = "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2
                WHERE EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql LIKE '%AUTOINCREMENT%')";
     db.execute(sql, values![table, last]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+
+    #[test]
+    fn every_table_and_column_is_moved() {
+        let bench = Bench::on_file();
+        let store = bench.create();
+        let sql = "SELECT m.name AS name, group_concat(c.name) AS columns
+                   FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c
+                   WHERE m.type = 'table' AND m.name <> 'sqlite_sequence' GROUP BY m.name";
+        let found = store.read(|view| {
+            view.db.query_all(sql, values![], |row| {
+                Ok((row.get::<String>("name")?, row.get::<String>("columns")?))
+            })
+        });
+        for (name, columns) in found.unwrap() {
+            let table = TABLES.iter().find(|table| table.name == name);
+            let table = table.unwrap_or_else(|| panic!("{name} is not moved"));
+            let mut moved: Vec<_> = table.columns.split(',').map(str::trim).collect();
+            let mut there: Vec<_> = columns.split(',').collect();
+            moved.sort_unstable();
+            there.sort_unstable();
+            assert_eq!(moved, there, "{name}");
+        }
+    }
 }
