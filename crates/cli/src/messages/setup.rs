@@ -56,7 +56,8 @@ pub(crate) const WHICH_SERVICES: &str = "Services";
 
 pub(crate) const PAM: &str = "\
 PAM must load twofa's module at these services, and sshd must let PAM ask. You see the change first; it is tested with a \
-login in this terminal, and undone if that login fails. (twofa pam list, twofa pam enable)\n";
+login, and undone if that login fails. After 'all', an ssh key stays enough without a code: choose this step again and \
+name sshd, to be asked after keys too. (twofa pam list, twofa pam enable)\n";
 pub(crate) const ENABLE_MORE: &str = "The module is loaded already. Add services?";
 pub(crate) const ENABLE_WHERE: &str = "PAM services (all, or names)";
 /// The answer that means every service.
