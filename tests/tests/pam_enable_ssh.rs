@@ -196,8 +196,11 @@ fn match_blocks_are_examined_with_what_they_include() {
             "{place}\n{text}"
         );
     }
+}
 
-    // Who would be kept out is found, and nothing is changed.
+#[test]
+fn a_match_block_that_would_keep_somebody_out_is_named_and_nothing_changes() {
+    let machine = machine(SSHD);
     let before = state(&machine);
     for (block, words) in [
         (

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+use std::fmt::Write;
+
 use twofa_e2e::{Authenticator, Machine};
 use twofa_proto::message::FromClient;
 use twofa_proto::{Secret, codec};
@@ -47,7 +49,10 @@ fn verdict(machine: &Machine, who: &str, name: &str, answer: Option<&str>) -> u8
     // An answer is the same in every version.
     let answer = FromClient::Answer(answer.map(Secret::from));
     codec::write(&mut bytes, &answer).unwrap();
-    let answer: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let answer = bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
     let client = format!("python3 /usr/local/bin/client {request}{answer}");
     let said = machine.run_as(who, &client).ok().stdout;
     // The end of a login is the last message: 04 00, the verdict, and why.

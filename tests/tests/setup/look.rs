@@ -22,13 +22,11 @@ fn prepared() -> Machine {
     machine
 }
 
-#[test]
-fn no_line_is_cut_and_a_list_is_drawn_over_itself() {
-    let machine = prepared();
-    for (columns, expected) in [
-        (
-            80,
-            "  ✓ Name                             Société générale de démonstration\n\
+/// The list of steps by the width of the terminal.
+const LISTS: [(usize, &str); 2] = [
+    (
+        80,
+        "  ✓ Name                             Société générale de démonstration\n\
              \x20 · Codes by e-mail or text message  none: authenticator app only\n\
              \x20 ✓ Your own second factor           alice: app, 5 backup codes\n\
              ❯ · Who must have one                to do\n\
@@ -36,10 +34,10 @@ fn no_line_is_cut_and_a_list_is_drawn_over_itself() {
              \x20 · Switch it on in PAM              to do\n\
              \x20 · A login that works               to do\n\
              \x20 Leave\n",
-        ),
-        (
-            40,
-            "  ✓ Name\n\
+    ),
+    (
+        40,
+        "  ✓ Name\n\
              \x20     Société générale de\n\
              \x20     démonstration\n\
              \x20 · Codes by e-mail or text message\n\
@@ -55,8 +53,13 @@ fn no_line_is_cut_and_a_list_is_drawn_over_itself() {
              \x20 · A login that works\n\
              \x20     to do\n\
              \x20 Leave\n",
-        ),
-    ] {
+    ),
+];
+
+#[test]
+fn no_line_is_cut_and_a_list_is_drawn_over_itself() {
+    let machine = prepared();
+    for (columns, expected) in LISTS {
         let mut terminal = setup(&machine, columns, "LANG=C.UTF-8");
         let first = terminal.window_of(columns, 24);
         assert!(first.contains(expected), "{first}");

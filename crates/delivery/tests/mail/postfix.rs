@@ -49,7 +49,7 @@ fn a_mail_is_accepted_on_every_port_of_a_real_server() {
         let provider = through(&server, listener, &[]);
         provider.check(soon()).unwrap();
         // 2200-01-01, as the tests' authority issues them.
-        let end = provider.certificate_end().map(|at| at.unix());
+        let end = provider.certificate_end().map(twofa_core::Timestamp::unix);
         let expected = (listener != Listener::Plain).then_some(7_258_118_400);
         assert_eq!(end, expected, "{listener:?}");
         assert_eq!(server.mails("alice").len(), sent, "a check sends nothing");

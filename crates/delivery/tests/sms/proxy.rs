@@ -111,7 +111,7 @@ fn a_check_without_a_proxy_says_when_the_certificate_of_the_server_ends() {
     let provider = twilio(&base, &[("ca-file", ca_file.as_str())]);
     assert_eq!(provider.certificate_end(), None);
     provider.check(soon()).unwrap();
-    let end = provider.certificate_end().map(|at| at.unix());
+    let end = provider.certificate_end().map(twofa_core::Timestamp::unix);
     assert_eq!(end, Some(CERTIFICATE_END));
 }
 

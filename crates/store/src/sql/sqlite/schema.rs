@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_store_that_a_newer_version_brings_up_to_date_is_neither_read_nor_written_by_those_who_have_it_open()
      {
-        let bench = Bench::new();
+        let bench = Bench::on_file();
         let store = bench.create();
         store.rulebook().unwrap();
         let newer = Connection::open(&bench.location.database).unwrap();
