@@ -95,12 +95,16 @@ fn the_login_is_at_a_service_where_the_policy_asks_and_its_wrong_code_is_forgive
     let machine = machine();
     let phone = machine.enrol("alice");
     machine.run("twofa policy set lockout.after=3").ok();
-    for (services, service) in [("console", "login"), ("ssh", "sshd"), ("elevation", "sudo")] {
+    for (services, place) in [
+        ("console", "at login"),
+        ("ssh", "over ssh"),
+        ("elevation", "at sudo"),
+    ] {
         machine
             .run(&format!("twofa policy set --yes services={services}"))
             .ok();
         let mut enable = machine.terminal("twofa pam enable --login-as alice");
-        enable.expect(&format!("log in at {service} as alice"));
+        enable.expect(&format!("log in {place} as alice"));
         answer(&mut enable, "Password", &password_of("alice"));
         enable.expect("The wrong code was refused.");
         answer(&mut enable, "Verification code", &phone.next_code());
