@@ -260,6 +260,15 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             },
             None,
         ),
+        (Event::ReportsMissed { count: 1, since: 0 }, None),
+        (
+            Event::UnprovedRefused {
+                reason: twofa_store::event::UnprovedReason::NoCode,
+                count: 1,
+                since: 0,
+            },
+            None,
+        ),
         (
             Event::SmsLimit {
                 alarm: SmsAlarm::All,
