@@ -39,11 +39,13 @@ pub enum HostCommand {
     #[command(after_help = "Examples:\n  twofa host list\n  twofa host list --json")]
     List,
     /// Show one host
+    #[command(after_help = "Example:\n  twofa host show web1")]
     Show {
         /// The name of the host
         name: String,
     },
     /// Remove a host: its logins are refused from this moment
+    #[command(after_help = "Example:\n  twofa host remove web1")]
     Remove {
         /// The name of the host
         name: String,
