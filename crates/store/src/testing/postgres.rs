@@ -70,9 +70,11 @@ impl Server {
             server.args(["-c", setting]);
         }
         let process = server.stderr(Stdio::null()).spawn().unwrap();
-        let server = Self { process, folder };
+        let mut server = Self { process, folder };
         let address = address(server.folder.path(), "postgres");
         while Session::connect(&address).is_err() {
+            let ended = server.process.try_wait().unwrap();
+            assert!(ended.is_none(), "PostgreSQL ended: {ended:?}");
             thread::yield_now();
         }
         server
@@ -88,12 +90,25 @@ impl Drop for Server {
     }
 }
 
+/// Where one of the server's own programs is: Debian has a folder for each version.
+fn installed(name: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut paths: Vec<_> = versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin").join(name)))
+        .filter(|path| path.exists())
+        .collect();
+    paths.sort();
+    paths.extend(Some(Path::new("/usr/bin").join(name)).filter(|path| path.exists()));
+    assert!(
+        !paths.is_empty(),
+        "PostgreSQL's {name} is not installed: the package is postgresql, or postgresql-server"
+    );
+    paths.pop().unwrap()
+}
+
 /// One of the server's own programs, as a user that it runs as.
 fn program(name: &str) -> Command {
-    let versions = fs::read_dir("/usr/lib/postgresql").unwrap();
-    let mut folders: Vec<_> = versions.map(|version| version.unwrap().path()).collect();
-    folders.sort();
-    let path = folders.last().unwrap().join("bin").join(name);
+    let path = installed(name);
     if !geteuid().is_root() {
         return Command::new(path);
     }
