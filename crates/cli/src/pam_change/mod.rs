@@ -193,14 +193,18 @@ fn root_is_not_refused(plan: &Plan, after: &Machine) -> Result<(), CommandError>
         checked.is_some_and(|checked| !checked.asks.is_empty() && plan.concerns(&checked))
     };
     let services = after.services().into_iter();
-    let mut consoles = services.filter(|service| kind(service) == ServiceKind::Console);
-    let Some(console) = consoles.find(asks) else {
-        return Ok(());
-    };
-    let rules = Rules::of_user("root")?;
-    if !rules.refuses() || !rules.include(&console, plan.policy.as_ref()) {
+    let mut consoles = services
+        .filter(|service| kind(service) == ServiceKind::Console && asks(service))
+        .peekable();
+    if consoles.peek().is_none() {
         return Ok(());
     }
+    let rules = Rules::of_user("root")?;
+    let is_refused =
+        |console: &String| rules.refuses() && rules.include(console, plan.policy.as_ref());
+    let Some(console) = consoles.find(is_refused) else {
+        return Ok(());
+    };
     let message = format!("root could not log in at {console}: {}", rules.why);
     Err(CommandError::new(Failure::Failed, message)
         .hinted("nothing was changed; see 'twofa class test root'"))

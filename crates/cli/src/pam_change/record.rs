@@ -147,14 +147,11 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
     let failed = |error: io::Error| files::failed(&folder.display().to_string(), &error);
     let text = fs::read_to_string(folder.join(STEPS)).map_err(failed)?;
     let steps: Steps = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
-    // sshd asks for as long as its stack does.
-    if let Some(selection) = &steps.selection {
-        selection.undo()?;
-    }
-    restore_files(&folder, &steps.files).map_err(failed)?;
-    if let Some(policy) = &steps.policy {
-        policy.undo()?;
-    }
+    // sshd asks for as long as its stack does, so its file waits for the profile. The policy waits for neither.
+    let selected = steps.selection.as_ref().map_or(Ok(()), Selection::undo);
+    let restored = selected.and_then(|()| restore_files(&folder, &steps.files).map_err(failed));
+    let policy = steps.policy.as_ref().map_or(Ok(()), PolicyStep::undo);
+    restored.and(policy)?;
     files::replace(PENDING_CHANGE, None, "").map_err(failed)?;
     Ok(true)
 }

@@ -74,13 +74,18 @@ impl Selection {
         select(&self.new, &["--quiet"], Stdio::from(lock.try_clone()?))
     }
 
-    /// Whatever authselect has written of the new profile.
+    /// Whatever authselect has written of the new profile. It keeps what it finds, which may be somebody's since, as a backup
+    /// of its own.
     pub(in super::super) fn undo(&self) -> Result<(), CommandError> {
-        if current().is_ok_and(|now| now != self.old && now != self.new) {
+        let now = current().ok();
+        if now.as_ref() == Some(&self.old) && run(&["check"])?.status.success() {
+            return Ok(());
+        }
+        if now.is_some_and(|now| now != self.old && now != self.new) {
             // Somebody has selected another one since.
             return Ok(());
         }
-        let options = ["--quiet", "--force", "--nobackup"];
+        let options = ["--quiet", "--force"];
         select(&self.old, &options, Stdio::null())
     }
 }

@@ -219,7 +219,8 @@ impl Place {
         }
         let status = ended.map_err(io_failed)?;
         Ok(match status {
-            Some(status) if status.code() != Some(FAILED) => Ok(()),
+            // One that a signal ended has no code, and proves nothing.
+            Some(status) if status.code().is_some_and(|code| code != FAILED) => Ok(()),
             _ => {
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 let last = said.lines().last().unwrap_or("it was refused").trim();
