@@ -77,11 +77,7 @@ impl Selection {
     /// Whatever authselect has written of the new profile. It keeps what it finds, which may be somebody's since, as a backup
     /// of its own.
     pub(in super::super) fn undo(&self) -> Result<(), CommandError> {
-        let now = current().ok();
-        if now.as_ref() == Some(&self.old) && run(&["check"])?.status.success() {
-            return Ok(());
-        }
-        if now.is_some_and(|now| now != self.old && now != self.new) {
+        if current().is_ok_and(|now| now != self.old && now != self.new) {
             // Somebody has selected another one since.
             return Ok(());
         }
