@@ -129,17 +129,17 @@ fn the_log_finds_events_and_refuses_what_it_does_not_know() {
         kinds.join(" ")
     };
     assert_eq!(kinds("--event refused,passed"), "refused passed");
-    assert_eq!(kinds("--from 192.0.2.0/24"), "refused");
+    assert_eq!(kinds("--from 192.0.2.0/24 --event refused"), "refused");
     assert_eq!(
         kinds("--from 198.51.100.7 --user alice --since -1h"),
         "passed"
     );
     assert_eq!(
-        kinds("--service testapp --since '5min ago'"),
+        kinds("--service testapp --since '5min ago' --event refused,passed"),
         "refused passed"
     );
     assert_eq!(
-        kinds("--service testapp --since yesterday --last 1"),
+        kinds("--service testapp --since yesterday --event refused,passed --last 1"),
         "passed"
     );
     assert_eq!(kinds("--until yesterday"), "");
