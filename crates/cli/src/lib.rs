@@ -15,6 +15,7 @@ mod client;
 mod commands;
 mod error;
 mod input;
+mod interrupts;
 mod invoker;
 mod messages;
 mod output;
@@ -36,6 +37,8 @@ use crate::error::CommandError;
 
 /// Runs `twofa`.
 pub fn main() -> ExitCode {
+    // `twofa setup` starts commands of this program.
+    let _ = interrupts::release();
     match run(arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),

@@ -10,6 +10,7 @@ use twofa_broker::client::{ClientTerminal, Typed};
 use twofa_broker::{Prompt, Secret, Terminal, TerminalClosed};
 use zeroize::Zeroizing;
 
+use crate::interrupts;
 use crate::messages::enrol as messages;
 use crate::picture;
 use crate::qr_file::QrFile;
@@ -125,6 +126,8 @@ fn read_line() -> io::Result<Option<Secret>> {
 /// Asks for something that nobody else may see. Echo is off before the question appears, so that even what is typed at
 /// once is not shown.
 pub(crate) fn ask_hidden(question: &str) -> io::Result<String> {
+    // At Ctrl-C rpassword ends the process, and the terminal would stay silent. Held back, that comes when this returns.
+    let _held = interrupts::Held::begin()?;
     // rpassword shows the question first, and turns echo off only then.
     let _silence = Silence::of_input();
     rpassword::prompt_password(question)

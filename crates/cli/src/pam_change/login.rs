@@ -1,6 +1,7 @@
 //! The login that proves a change: with a wrong code or password, which must fail, and with the right ones.
 
 use std::io::{self, BufRead, Write};
+use std::os::fd::AsFd;
 
 use nix::unistd::{Uid, setresuid};
 use twofa_broker::Failure;
@@ -9,6 +10,7 @@ use zeroize::Zeroizing;
 use super::pam_sys::{self, Conversation};
 use super::trial::{SOMEBODY_ELSE, Trial};
 use crate::error::CommandError;
+use crate::interrupts;
 use crate::terminal::ask_hidden;
 
 /// How the module's prompt for a code begins: see `pam_twofa(8)`.
@@ -49,7 +51,7 @@ pub(super) fn gets_in(
     log_in: LogIn<'_>,
 ) -> Result<(), CommandError> {
     terminal.codes = 0;
-    log_in(terminal).map_err(|error| failed(trial, &error))?;
+    log_in(terminal).map_err(|error| failed(trial, terminal.left().unwrap_or(&error)))?;
     if !trial.asks && terminal.codes > 0 {
         return Err(failed(trial, "a code was asked for"));
     }
@@ -72,7 +74,10 @@ pub(super) fn refuses_wrong_code(
                 .hinted("a trusted device or an exemption may be why: see 'twofa log'"))
         }
         (Ok(()), _) => Err(failed(trial, "a wrong code was accepted")),
-        (Err(error), 0) => Err(failed(trial, &format!("no code was asked for: {error}"))),
+        (Err(error), 0) => {
+            let unasked = format!("no code was asked for: {error}");
+            Err(failed(trial, terminal.left().unwrap_or(&unasked)))
+        }
         (Err(_), _) => say("The wrong code was refused."),
     }
 }
@@ -121,6 +126,8 @@ pub(super) struct Terminal {
     /// Typed at the first prompt for a code; the next is not answered.
     code: Option<&'static str>,
     codes: u32,
+    /// The person pressed Ctrl-C or Ctrl-D at a prompt.
+    is_left: bool,
 }
 
 impl Terminal {
@@ -128,6 +135,39 @@ impl Terminal {
     pub(super) fn is_for_code(prompt: &str) -> bool {
         prompt.contains(CODE_PROMPT)
     }
+
+    /// What is said of a login that the person has left.
+    fn left(&self) -> Option<&'static str> {
+        self.is_left.then_some("it was left")
+    }
+
+    /// What `ask` gives. At Ctrl-C this process goes on, and says what became of the change.
+    fn ask(&mut self, ask: impl FnOnce() -> io::Result<String>) -> Option<Zeroizing<String>> {
+        let held = interrupts::Held::begin().ok()?;
+        let typed = ask().ok().map(Zeroizing::new);
+        let is_interrupted = interrupts::take().ok()?;
+        drop(held);
+        self.is_left |= typed.is_none() || is_interrupted;
+        typed.filter(|_| !is_interrupted)
+    }
+}
+
+/// A line that may be seen while it is typed.
+fn ask_visibly(prompt: &str) -> io::Result<String> {
+    let mut out = io::stderr();
+    write!(out, "{prompt}")?;
+    out.flush()?;
+    if interrupts::wait_for([io::stdin().as_fd()])?.is_none() {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if line.ends_with('\n') {
+        line.pop();
+    }
+    Ok(line)
 }
 
 impl Conversation for Terminal {
@@ -139,24 +179,17 @@ impl Conversation for Terminal {
             }
         } else if !echo {
             if self.password.is_none() {
-                self.password = Some(Zeroizing::new(ask_hidden(prompt).ok()?));
+                self.password = Some(self.ask(|| ask_hidden(prompt))?);
             }
             return self.password.clone();
         }
-        if !echo {
-            return ask_hidden(prompt).ok().map(Zeroizing::new);
-        }
-        let mut out = io::stderr();
-        write!(out, "{prompt}").and_then(|()| out.flush()).ok()?;
-        let mut line = Zeroizing::new(String::new());
-        let length = io::stdin().lock().read_line(&mut line).ok()?;
-        if length == 0 {
-            return None;
-        }
-        if line.ends_with('\n') {
-            line.pop();
-        }
-        Some(line)
+        self.ask(|| {
+            if echo {
+                ask_visibly(prompt)
+            } else {
+                ask_hidden(prompt)
+            }
+        })
     }
 
     fn show(&mut self, text: &str) {

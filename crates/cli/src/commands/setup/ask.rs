@@ -3,7 +3,6 @@
 //! Ctrl-C is held back for as long as setup runs ([`hold_interrupts`]). It ends the command that runs, and setup itself
 //! where it next asks or waits, with the terminal as it was.
 
-use std::array;
 use std::io::{self, BufRead, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -12,14 +11,12 @@ use dialoguer::Select;
 use dialoguer::console::{Term, style};
 use dialoguer::theme::ColorfulTheme;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use twofa_broker::Failure;
 
 use super::screen::{in_locale, item, say};
 use crate::error::CommandError;
+use crate::interrupts;
 use crate::messages::setup as texts;
 use crate::output::wrap::wrap;
 use crate::output::{can_animate, terminal_width};
@@ -134,57 +131,21 @@ fn typed(question: &str) -> Result<String, CommandError> {
 pub(super) fn wait_for<const N: usize>(
     files: [BorrowedFd<'_>; N],
 ) -> Result<[bool; N], CommandError> {
-    let interrupts = interrupts()?;
-    let all = files.iter().copied().chain([interrupts.as_fd()]);
-    let mut polled: Vec<_> = all
-        .map(|file| PollFd::new(file, PollFlags::POLLIN))
-        .collect();
-    while let Err(error) = poll(&mut polled, PollTimeout::NONE) {
-        if error != Errno::EINTR {
-            return Err(unanswerable(error));
-        }
-    }
-    check_interrupt()?;
-    Ok(array::from_fn(|at| polled[at].any() == Some(true)))
+    let ready = interrupts::wait_for(files).map_err(unanswerable)?;
+    ready.ok_or_else(left)
 }
 
-/// Holds Ctrl-C back in this process: commands that it starts are ended by it as usual.
+/// Holds Ctrl-C back in this process: commands that it starts [release](interrupts::release) it.
 pub(super) fn hold_interrupts() -> Result<(), CommandError> {
-    interrupt().thread_block().map_err(unanswerable)
-}
-
-/// Does `start` without holding Ctrl-C back, which a process that is started would inherit. An error if it was pressed before.
-pub(super) fn let_interrupts_through<T>(start: impl FnOnce() -> T) -> Result<T, CommandError> {
-    let is_held = SigSet::thread_get_mask()
-        .map_err(unanswerable)?
-        .contains(Signal::SIGINT);
-    if !is_held {
-        return Ok(start());
-    }
-    check_interrupt()?;
-    interrupt().thread_unblock().map_err(unanswerable)?;
-    let started = start();
-    hold_interrupts()?;
-    Ok(started)
+    interrupts::hold().map_err(unanswerable)
 }
 
 /// An error if Ctrl-C was pressed.
 pub(super) fn check_interrupt() -> Result<(), CommandError> {
-    match interrupts()?.read_signal().map_err(unanswerable)? {
-        Some(_) => Err(left()),
-        None => Ok(()),
+    if interrupts::take().map_err(unanswerable)? {
+        return Err(left());
     }
-}
-
-fn interrupt() -> SigSet {
-    let mut interrupt = SigSet::empty();
-    interrupt.add(Signal::SIGINT);
-    interrupt
-}
-
-fn interrupts() -> Result<SignalFd, CommandError> {
-    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-    SignalFd::with_flags(&interrupt(), flags).map_err(unanswerable)
+    Ok(())
 }
 
 /// dialoguer's own colours, in signs that the locale has.

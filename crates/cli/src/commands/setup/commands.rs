@@ -75,9 +75,10 @@ pub(super) fn message(output: &Output) -> String {
     text.strip_prefix("error: ").unwrap_or(text).to_owned()
 }
 
-/// Starts the command, which Ctrl-C ends.
+/// Starts the command, one of this program, which Ctrl-C ends.
 pub(super) fn spawn(command: &mut Command) -> Result<Child, CommandError> {
-    ask::let_interrupts_through(|| command.spawn())?.map_err(|error| not_started(&error))
+    ask::check_interrupt()?;
+    command.spawn().map_err(|error| not_started(&error))
 }
 
 /// This very program, even if it has been replaced meanwhile.
