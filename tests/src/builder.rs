@@ -209,7 +209,7 @@ impl Builder {
 }
 
 /// A line for stacks in which the first factor is always right without a prompt, in place of a fingerprint reader. The
-/// lines after it are reached only by somebody who has shown the first factor.
+/// lines after it are reached only with the right first factor.
 pub const FIRST_FACTOR: &str = "auth requisite pam_fprintd.so\n";
 
 const STAND_IN: &str = "cd \"$(dirname \"$(find /usr/lib /lib -name pam_permit.so -print -quit)\")\" && \

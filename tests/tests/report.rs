@@ -95,7 +95,7 @@ fn a_login_goes_on_where_the_record_cannot_be_made() {
     machine.broker().restart();
     let mut terminal = ssh(&machine, "bob", &password_of("bob"));
     terminal.expect(SHELL);
-    wait_for_broker_log(&machine, "a login is not in the log of twofa: ");
+    wait_for_broker_log(&machine, "a login could not be recorded in twofa's log: ");
     let doctor = machine.run("twofa doctor").stdout;
     assert!(
         doctor.contains("problem: the store can only be read"),
@@ -115,7 +115,7 @@ fn logins_that_could_not_be_recorded_are_counted() {
         .build();
     let full = machine.broker().inject("pwrite64:error=ENOSPC");
     machine.run("pamtester testapp bob acct_mgmt").ok();
-    wait_for_broker_log(&machine, "a login is not in the log of twofa: ");
+    wait_for_broker_log(&machine, "a login could not be recorded in twofa's log: ");
     drop(full);
     machine.broker().terminate();
     let log = machine.run("twofa log --event reports-missed").ok().stdout;
@@ -177,7 +177,7 @@ fn a_login_waits_for_no_name_service_because_of_its_record() {
     machine.broker().terminate();
     // One that is started for the login gives up after a second.
     assert!(log_in() < Duration::from_secs(4));
-    machine.wait_for_log("a login is not in the log of twofa: it took too long");
+    machine.wait_for_log("a login could not be recorded in twofa's log: it took too long");
 }
 
 #[test]

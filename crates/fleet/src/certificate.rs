@@ -37,7 +37,7 @@ pub enum CertificateError {
     #[error("a certificate cannot be made: {0}")]
     Rcgen(#[from] rcgen::Error),
     /// There are no random numbers.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("cannot get random numbers: {0}")]
     Random(#[from] getrandom::Error),
     /// It is no certificate.
     #[error("that is no certificate that we can read")]

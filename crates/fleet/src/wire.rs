@@ -173,7 +173,7 @@ mod tests {
         postcard::to_stdvec(message).unwrap()
     }
 
-    /// A host of this version may meet a server of the next. Whoever changes these bytes makes a new protocol.
+    /// A host of this version may meet a server of the next, so a change of these bytes needs a new protocol number.
     #[test]
     fn the_messages_of_twofa_1_are_these_bytes() {
         let login = HostLogin {

@@ -136,7 +136,7 @@ pub enum StoreError {
     #[error("a host cannot be called '{}': a name has 1 to 64 of a-z, 0-9, '-' and '.'", .0.escape_debug())]
     BadHostName(String),
     /// This machine has joined a fleet.
-    #[error("this machine has joined a fleet already, as '{0}'")]
+    #[error("this machine has already joined a fleet, as '{0}'")]
     Joined(String),
     /// The user's methods changed between permission and change.
     #[error("someone else changed it in the meantime, so nothing was done")]

@@ -106,7 +106,7 @@ impl Store {
         Ok(found.map(|Host { id, name, .. }| UnjoinedHost { id, name }))
     }
 
-    /// Lets the host of the token join with this key. A token works once: whoever comes second gets `false`.
+    /// Lets the host of the token join with this key. A token works once: a second use returns `false`.
     pub fn join_host(
         &self,
         join: HostJoin,

@@ -46,19 +46,19 @@ pub enum FleetError {
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
     /// There are no random numbers.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("cannot get random numbers: {0}")]
     Random(#[from] getrandom::Error),
     /// The machine is a server already.
-    #[error("this machine is a server of a fleet already")]
+    #[error("this machine is already a fleet server")]
     IsServer,
     /// The machine is no server.
-    #[error("this machine is no server of a fleet")]
+    #[error("this machine is not a fleet server")]
     NoServer,
     /// The machine is a host already, or half of one.
-    #[error("this machine has joined a fleet already")]
+    #[error("this machine has already joined a fleet")]
     IsHost,
     /// The machine is no host.
-    #[error("this machine has joined no fleet")]
+    #[error("this machine has not joined a fleet")]
     NoHost,
     /// A service cannot be called that.
     #[error("'{}' is not the name of a PAM service, such as sshd", .0.escape_debug())]
@@ -334,7 +334,7 @@ fn read_answer(
 /// What went wrong on the way to a server that a host wants to join, in words: the usual case is another root.
 fn unreached(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::InvalidData {
-        format!("it is not the server that the token is from ({error})")
+        format!("it is not the server that issued the token ({error})")
     } else {
         error.to_string()
     }

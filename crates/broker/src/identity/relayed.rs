@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_people_logged_in_and_nothing_else_whoever_asks_there() {
+    fn a_host_may_log_people_in_and_do_nothing_else_for_root_and_for_users() {
         for may_enrol in [false, true] {
             for asked_by in [0, 1000] {
                 let host = RelayedPeer {

@@ -22,7 +22,7 @@ pub enum FleetCommand {
     },
     /// Make a new certificate for this server, valid for 90 days
     #[command(
-        after_help = "Examples:\n  twofa fleet renew\n  systemctl restart twofad-server.service\n\nIt takes /etc/twofa/fleet/servers.key, wherever that is kept."
+        after_help = "Examples:\n  twofa fleet renew\n  systemctl restart twofad-server.service\n\nIt needs /etc/twofa/fleet/servers.key: put it back first if you keep it elsewhere."
     )]
     Renew,
 }

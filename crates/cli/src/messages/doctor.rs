@@ -481,7 +481,7 @@ fn delivery(finding: &DeliveryFinding) -> String {
             moment(*at)
         ),
         DeliveryFinding::ServerCertificateEnds { name, at } => format!(
-            "the server of provider '{name}' has a certificate that ends {}: no code goes out after that unless it is renewed",
+            "the server of provider '{name}' has a certificate that ends {}: after that, no codes can be sent until it is renewed",
             moment(*at)
         ),
         DeliveryFinding::ProviderFailed { name, failure } => with_hint(

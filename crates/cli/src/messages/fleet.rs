@@ -19,7 +19,7 @@ pub(crate) const LEAVING: &str = "accounts that were shared with the fleet becom
                                   enrolled on a server counts here, and who has nothing enrolled here is asked as this \
                                   host's own policy says";
 pub(crate) const LEFT_HALF: &str =
-    "The files of a host were removed. The store did not say that this machine had joined.";
+    "The host's files were removed. According to the store, this machine had not joined a fleet.";
 
 pub(crate) fn made(id: &impl Display) -> String {
     format!(

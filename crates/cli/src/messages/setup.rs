@@ -44,8 +44,7 @@ pub(crate) const WHO_CHOICES: [&str; 5] = [
     "Leave it as it is",
 ];
 pub(crate) const WHICH_GROUP: &str = "Unix group of the administrators";
-pub(crate) const ALL_HAVE_ONE: &str =
-    "Everybody who would have to show a second factor because of this has one.\n";
+pub(crate) const ALL_HAVE_ONE: &str = "Everyone whom this affects already has a second factor.\n";
 pub(crate) const MAKE_THE_CHANGE: &str = "Make this change?";
 
 pub(crate) const SERVICES: &str = "\

@@ -72,7 +72,7 @@ pub(crate) fn show(report: &UserReport, suffix: &str, out: &mut dyn Write) -> io
     writeln!(out, "Backup codes left: {}", report.backup_codes_left)
 }
 
-/// Says what a code can make trusted, to somebody who has one.
+/// Says what a code can make trusted, to a user who has a method.
 fn show_trust(report: &UserReport, out: &mut dyn Write) -> io::Result<()> {
     let kinds = report.trust.iter().filter_map(|(kind, seconds)| {
         let duration = Duration::from_seconds(*seconds);

@@ -69,7 +69,7 @@ fn debian_with_a_line_behind_the_password_wants_both() {
 }
 
 #[test]
-fn a_challenge_in_account_asks_whoever_has_a_key_too() {
+fn a_challenge_in_account_asks_users_with_a_key_too() {
     let account = "account required pam_twofa.so challenge\n@include common-account\n";
     let proof = prove("sshd", &sshd("@include common-auth\n", account));
     assert_eq!(

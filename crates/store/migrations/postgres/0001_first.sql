@@ -58,7 +58,7 @@ CREATE TABLE exemption (
     CHECK ((name IS NULL) <> (unix_group IS NULL))
 );
 
--- A person something is known of. Name and uid together are the identity. Whoever changes something about a person locks this
+-- A user of whom something is known. Name and uid together are the identity. A transaction that changes a user locks this
 -- row first. Attempts are numbered; those up to `cleared_through` are no failures. `generation` rises with every change of
 -- methods. `passed_event` is an event by its `written`.
 CREATE TABLE "user" (

@@ -97,7 +97,7 @@ impl<'a> From<ValueRef<'a>> for Value<'a> {
         match value {
             ValueRef::Null => Self::Null,
             ValueRef::Integer(value) => Self::Integer(value),
-            // No column of ours has them; whoever reads one as something else finds it damaged.
+            // No column of ours has them; reading one as another type finds it damaged.
             ValueRef::Real(_) => Self::Blob(&[]),
             ValueRef::Text(value) => Self::Text(value),
             ValueRef::Blob(value) => Self::Blob(value),

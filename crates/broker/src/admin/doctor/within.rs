@@ -44,7 +44,7 @@ impl TimeLeft {
                 "the parts before it took too long".to_owned()
             }
             Ok(Err(RecvTimeoutError::Timeout)) => {
-                format!("this did not end within {} seconds", limit.as_secs())
+                format!("this did not finish within {} seconds", limit.as_secs())
             }
             Ok(Err(RecvTimeoutError::Disconnected)) => "the examination broke off".to_owned(),
             Err(error) => error.to_string(),
@@ -66,7 +66,7 @@ mod tests {
             let error = error.to_owned();
             Finding::NotExamined { part, error }
         };
-        let hung = not_examined(Part::Rules, "this did not end within 0 seconds");
+        let hung = not_examined(Part::Rules, "this did not finish within 0 seconds");
         assert_eq!(hangs, Err(hung));
         drop(held);
         let breaks: Result<(), _> =

@@ -49,7 +49,7 @@ fn join(
     let authority = Authority::new(&shared.files.hosts, &key)?;
     let signed = authority.sign_host(&request.request, &shared.files.fleet, &id.parse()?, now)?;
     let certificates = read_pem(&signed)?;
-    let der = certificates.first().ok_or("a certificate was not made")?;
+    let der = certificates.first().ok_or("no certificate was issued")?;
     let (key, key_until) = key_and_end(der)?;
     let login = LoginOrigin {
         remote_host: Some(printable(&address.ip().to_canonical().to_string())),

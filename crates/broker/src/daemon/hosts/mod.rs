@@ -68,7 +68,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
         hosts: &files.hosts,
         fleet: &files.fleet,
     })?;
-    let listener = bind().map_err(|error| format!("cannot listen at port {PORT}: {error}"))?;
+    let listener = bind().map_err(|error| format!("cannot listen on port {PORT}: {error}"))?;
     raise_descriptor_limit();
     let store = Arc::new(LazyStore::new(location));
     if let Err(error) = store.open() {

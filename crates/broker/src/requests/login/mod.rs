@@ -59,7 +59,7 @@ pub fn serve(
     finish(outcome, terminal)
 }
 
-/// Has a refusal recorded, once it is said, of somebody whose first factor may have been wrong.
+/// Queues the record of a refusal without a proved first factor. It is written after the answer has been sent.
 fn leave_refusal(
     services: Services<'_>,
     asker: Asker<'_>,

@@ -27,7 +27,7 @@ impl LoginOutcome {
         }
     }
 
-    /// A refusal of somebody whose first factor may have been wrong.
+    /// A refusal where the first factor was not proved.
     pub(super) fn unproved(reason: UnprovedReason, why: impl Into<String>) -> Self {
         Self {
             unproved: Some(reason),

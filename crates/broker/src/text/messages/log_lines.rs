@@ -12,7 +12,7 @@ use super::moment;
 
 /// That what a login left behind is not recorded.
 pub fn login_not_recorded(error: &dyn Display) -> String {
-    format!("a login is not in the log of twofa: {error}")
+    format!("a login could not be recorded in twofa's log: {error}")
 }
 
 /// An event as a line of `key="value"` pairs. The address comes before the user name, which strangers can choose.

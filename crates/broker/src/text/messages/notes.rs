@@ -67,7 +67,7 @@ pub fn too_soon(next: Timestamp, now: Timestamp) -> String {
     format!("A code is already on its way. Another one can be sent in {seconds}.")
 }
 
-/// Another code was asked for by somebody whose methods send none.
+/// The user asked for another code, but none of their methods sends codes.
 pub const NOTHING_TO_RESEND: &str = "No codes are sent to you: your authenticator app shows them.";
 
 /// For a user who asks for another method and has only one.

@@ -35,11 +35,11 @@ pub fn not_permitted(uid: u32, user: &str) -> String {
 }
 
 /// A host of the fleet asks about uid 0.
-pub const ROOT_IS_LOCAL: &str = "a host asked about root, which is its own";
+pub const ROOT_IS_LOCAL: &str = "a host asked about root, which stays local to each host";
 
 /// A host of the fleet asks for something that it may not.
 pub fn not_for_this_host(host: &str) -> String {
-    format!("host '{host}' may not ask for logins with this service")
+    format!("host '{host}' may not use this service")
 }
 
 /// A host of the fleet asks about an account that is another one on this server.

@@ -122,9 +122,9 @@ pub const NO_SERVER: &str = "No server of the fleet can be reached to check the 
 
 /// The host was removed from the fleet, or its certificate has ended.
 pub const HOST_REFUSED: &str =
-    "This host is not, or no longer, one of the fleet, so this is refused. Ask an administrator.";
+    "This host is not a member of the fleet, so access is denied. Ask an administrator.";
 
-/// A host may not ask for logins with this service.
+/// A host may not use this service.
 pub const NOT_FOR_THIS_HOST: &str = "This host may not have anyone logged in with this service, so this is refused. Ask an \
                                      administrator.";
 
@@ -132,16 +132,14 @@ pub const NOT_FOR_THIS_HOST: &str = "This host may not have anyone logged in wit
 pub const ROOT_IS_LOCAL: &str = "The fleet does not decide about root.";
 
 /// The administration of a shared account is a server's.
-pub const DONE_ON_A_SERVER: &str =
-    "this account is shared with the fleet: this is done on a server";
+pub const DONE_ON_A_SERVER: &str = "this account belongs to the fleet: run this on a fleet server";
 
 /// A token lets no host join.
 pub const TOKEN_REFUSED: &str =
-    "the token has been used, has expired, or was never made; 'twofa host add' makes a new one";
+    "the token has been used, has expired, or was never issued; 'twofa host add' issues a new one";
 
 /// A host could not join because of the server.
-pub const JOIN_FAILED: &str =
-    "the server cannot let a host join now; its system log has the reason";
+pub const JOIN_FAILED: &str = "the server cannot add a host now; see its system log";
 
 /// Enrolment takes more than the one prompt that a client has.
 pub const ONE_PROMPT_TO_ENROL: &str = "A second factor must be set up first. That takes several questions, and this program \

@@ -122,7 +122,7 @@ fn fits(old: &[String]) -> Result<(), CommandError> {
     };
     if !ALIKE.contains(&profile.as_str()) {
         let message =
-            format!("the profile {profile} is selected, from which {PROFILE} is different");
+            format!("the profile {profile} is selected, which {PROFILE} does not replace");
         return Err(failed(&message).hinted(hint));
     }
     let (mut known, mut of_shared) = (BTreeSet::new(), BTreeSet::new());

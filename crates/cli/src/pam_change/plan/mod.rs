@@ -293,7 +293,7 @@ impl Plan {
         self.steps.is_empty() && self.selection.is_none() && self.policy.is_none()
     }
 
-    /// The files that change, whoever changes them.
+    /// The files that change, including those that other programs write.
     pub(super) fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.selected)
     }

@@ -48,7 +48,7 @@ impl Check {
             return Ok(());
         }
         Err(refused(&format!(
-            "its settings for {connection} are not those that the change was to bring"
+            "its settings for {connection} are not what the change should produce"
         )))
     }
 }

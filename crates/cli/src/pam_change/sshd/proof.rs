@@ -98,7 +98,7 @@ fn usable(trial: &Trial, ways: &[Way]) -> Result<Vec<By>, CommandError> {
     if usable.is_empty() {
         let message = format!("sshd has no way in for {name} from this machine");
         return Err(failed(trial, &message).hinted(
-            "name somebody who can log in over ssh with --login-as USER, or rely on the files alone with --no-login",
+            "name a user who can log in over ssh with --login-as USER, or skip the login with --no-login",
         ));
     }
     Ok(usable)

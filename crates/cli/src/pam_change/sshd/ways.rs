@@ -165,7 +165,7 @@ impl Way {
         }
     }
 
-    /// Whether somebody who could use this way can use `other`, apart from a code. `skips`: after a key, PAM asks for no
+    /// Whether a user of this way could also use `other`, leaving codes aside. `skips`: after a key, PAM asks for no
     /// password.
     fn leads_to(&self, other: &Self, skips: bool) -> bool {
         other.0.iter().all(|method| match method {
