@@ -11,6 +11,7 @@
 
 pub mod certificate;
 pub mod client;
+mod error;
 pub mod identity;
 pub mod stream;
 pub mod tls;

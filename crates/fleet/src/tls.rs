@@ -15,26 +15,10 @@ use rustls::version::TLS13;
 pub use rustls::{ClientConfig, ServerConfig};
 
 use crate::certificate::{CertificateError, PrivateKey, read_pem};
+pub use crate::error::TlsError;
 use crate::identity::Id;
-use crate::verifier::{HostVerifier, PinnedVerifier, ServerVerifier};
+use crate::verifier::{HostVerifier, ServerVerifier};
 use crate::{JOIN_PROTOCOL, PROTOCOL};
-
-/// Certificates or keys cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// TLS refuses them.
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
-    /// One cannot be read.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// The authority cannot be trusted for anything.
-    #[error("the authority's certificate cannot be used: {0}")]
-    Authority(String),
-    /// The key cannot be read.
-    #[error("that is no private key that we can read")]
-    Key,
-}
 
 /// What a server shows, and whom it trusts; certificates as PEM.
 #[derive(Debug)]
@@ -85,7 +69,7 @@ pub struct HostCertificates<'a> {
 pub fn host(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let servers = only(certificates.servers)?;
-    let verifier = ServerVerifier::new(servers, certificates.fleet.clone(), provider.clone())?;
+    let verifier = ServerVerifier::of_fleet(servers, certificates.fleet.clone(), provider.clone())?;
     let config = client(provider, Arc::new(verifier))?.with_client_auth_cert(
         read_pem(certificates.certificate)?,
         read_key(certificates.key)?,
@@ -96,7 +80,7 @@ pub fn host(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, Tl
 /// The configuration of a host that joins the fleet whose root has this SHA-256.
 pub fn joining_host(root: [u8; 32]) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = PinnedVerifier::new(root, provider.clone());
+    let verifier = ServerVerifier::below(root, provider.clone());
     let config = client(provider, Arc::new(verifier))?.with_no_client_auth();
     Ok(finish(config, JOIN_PROTOCOL))
 }

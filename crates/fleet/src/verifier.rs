@@ -17,8 +17,8 @@ use rustls::{
 };
 
 use crate::certificate::fingerprint;
+use crate::error::TlsError;
 use crate::identity::{Id, Identity, Role};
-use crate::tls::TlsError;
 
 /// How a server checks hosts.
 #[derive(Debug)]
@@ -93,22 +93,64 @@ impl ClientCertVerifier for HostVerifier {
     }
 }
 
-/// How a joined host checks servers.
+/// How a host checks servers.
 #[derive(Debug)]
 pub struct ServerVerifier {
-    chain: Arc<WebPkiServerVerifier>,
-    fleet: Id,
+    trusted: Trusted,
+    provider: Arc<CryptoProvider>,
+}
+
+/// Which certificates a host accepts.
+#[derive(Debug)]
+enum Trusted {
+    /// Those of the fleet, which it has joined, signed by the fleet's authority for servers.
+    Fleet {
+        chain: Arc<WebPkiServerVerifier>,
+        fleet: Id,
+    },
+    /// Those below the root with this SHA-256, which is on the token.
+    Root([u8; 32]),
 }
 
 impl ServerVerifier {
     /// Accepts servers of `fleet` whose certificates `authority` signed.
-    pub fn new(
+    pub fn of_fleet(
         authority: CertificateDer<'static>,
         fleet: Id,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
-        let chain = chain_to(authority, provider)?;
-        Ok(Self { chain, fleet })
+        let chain = chain_to(authority, provider.clone())?;
+        let trusted = Trusted::Fleet { chain, fleet };
+        Ok(Self { trusted, provider })
+    }
+
+    /// Accepts servers below the root with this SHA-256.
+    pub const fn below(root: [u8; 32], provider: Arc<CryptoProvider>) -> Self {
+        let trusted = Trusted::Root(root);
+        Self { trusted, provider }
+    }
+
+    /// The chain that a server's certificate must have.
+    fn chain(&self, sent: &[CertificateDer<'_>]) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        match &self.trusted {
+            Trusted::Fleet { chain, .. } => Ok(chain.clone()),
+            Trusted::Root(root) => {
+                let root = sent
+                    .iter()
+                    .find(|sent| fingerprint(sent) == *root)
+                    .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+                chain_to(root.clone().into_owned(), self.provider.clone())
+                    .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
+            }
+        }
+    }
+
+    fn is_trusted(&self, identity: &Identity) -> bool {
+        identity.role == Role::Server
+            && match &self.trusted {
+                Trusted::Fleet { fleet, .. } => identity.fleet == *fleet,
+                Trusted::Root(_) => true,
+            }
     }
 }
 
@@ -121,7 +163,7 @@ impl ServerCertVerifier for ServerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.chain.verify_server_cert(
+        let verified = self.chain(intermediates)?.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
@@ -129,72 +171,7 @@ impl ServerCertVerifier for ServerVerifier {
             now,
         )?;
         match Identity::of_certificate(end_entity) {
-            Ok(Identity {
-                fleet,
-                role: Role::Server,
-            }) if fleet == self.fleet => Ok(verified),
-            _ => Err(not_of_this_role()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
-}
-
-/// How a host that joins checks the server: the root of its chain is the one whose fingerprint the token has.
-#[derive(Debug)]
-pub struct PinnedVerifier {
-    root: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl PinnedVerifier {
-    /// Accepts servers below the root with this SHA-256.
-    pub const fn new(root: [u8; 32], provider: Arc<CryptoProvider>) -> Self {
-        Self { root, provider }
-    }
-}
-
-impl ServerCertVerifier for PinnedVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let root = intermediates
-            .iter()
-            .find(|sent| fingerprint(sent) == self.root)
-            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let chain = chain_to(root.clone().into_owned(), self.provider.clone())
-            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        let verified =
-            chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
-        match Identity::of_certificate(end_entity) {
-            Ok(Identity {
-                role: Role::Server, ..
-            }) => Ok(verified),
+            Ok(identity) if self.is_trusted(&identity) => Ok(verified),
             _ => Err(not_of_this_role()),
         }
     }

@@ -28,11 +28,11 @@ use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof, RefusalReason, Source};
 use crate::fleet;
 use crate::generation::Generation;
+use crate::model::ticket::Settlement;
 use crate::snapshot::UserSnapshot;
 use crate::sql::fleet as sql_fleet;
 use crate::sql::users::UserRecord;
 use crate::sql::{apps, backup_codes, sends, unproved, users};
-use crate::tickets::Settlement;
 use crate::tx::Tx;
 
 /// Where an attempt is counted.

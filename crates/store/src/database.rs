@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use twofa_core::Timestamp;
 
 use crate::backing::{Backing, FileBacking};
-use crate::devices::PruningState;
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
-use crate::fleet;
+use crate::host_in_force::check_host;
 use crate::journal::JournalState;
 use crate::location::{Location, Owner};
+use crate::model::device::PruningState;
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
 use crate::sql::Db;
@@ -239,7 +239,7 @@ impl Store {
             // What an earlier try logged did not happen.
             happened.take();
             if let Some(host) = &origin.host {
-                fleet::check_host(view.db, host, now)?;
+                check_host(view.db, host, now)?;
             }
             work(&Tx {
                 view,

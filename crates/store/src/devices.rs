@@ -6,14 +6,16 @@
 //! To end the trust in millions of devices at once, or to shorten it, rewrites none of their rows: a row of `trust_lowering`
 //! says so. The daemon deletes grants that are over little by little ([`Store::prune_devices`]).
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 
 use twofa_core::{Account, Device, DeviceKind, Duration, Grant, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{DeviceFields, Event, Origin};
-use crate::seal::{HASH_BYTES, SealingKey};
+use crate::model::device::{
+    HashedDevice, PasswordHash, PruningState, TrustedDevice, password_hash,
+};
 use crate::sql::devices::{self, NewGrant};
 use crate::sql::users::UserRecord;
 use crate::sql::{sessions, tickets};
@@ -32,71 +34,6 @@ const KEPT_FOR: u64 = 90 * 86_400;
 const LOOKED_AT_ONCE: u32 = 500;
 /// How many transactions [`Store::prune_devices`] has at a time.
 const STEPS: u32 = 20;
-
-/// Up to which grant [`Store::prune_devices`] got; zero: it begins with the first.
-#[derive(Debug, Default)]
-pub(crate) struct PruningState(AtomicI64);
-
-/// A keyed hash of what tells a device from every other of its kind, the same for every user.
-pub(crate) type DeviceHash = [u8; HASH_BYTES];
-/// A keyed hash that changes with a user's password.
-pub(crate) type PasswordHash = [u8; HASH_BYTES];
-
-/// A device in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustedDevice {
-    /// Its number, by which it is revoked.
-    pub id: i64,
-    /// Whose device it is.
-    pub account: Account,
-    /// What kind of device it is.
-    pub kind: DeviceKind,
-    /// What it is, for people.
-    pub label: String,
-    /// The PAM service of the login that made it trusted.
-    pub service: Option<String>,
-    /// Since when, until when, and when it last stood in for a code.
-    pub grant: Grant,
-    /// How many users trust this device.
-    pub users: u32,
-}
-
-/// A device as a login proves it, hashed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HashedDevice {
-    pub(crate) kind: DeviceKind,
-    pub(crate) hash: DeviceHash,
-    pub(crate) label: String,
-}
-
-impl HashedDevice {
-    pub(crate) fn new(key: &SealingKey, device: &Device) -> Self {
-        let kind = device.kind();
-        let parts = [kind.name().as_bytes(), &device.identity()];
-        Self {
-            kind,
-            hash: key.keyed_hash("device", &parts),
-            label: device.label(),
-        }
-    }
-
-    pub(crate) fn fields(&self) -> DeviceFields {
-        DeviceFields {
-            of_kind: self.kind.name().to_owned(),
-            label: self.label.clone(),
-        }
-    }
-}
-
-/// The hash of what the module read of `account`'s password.
-pub(crate) fn password_hash(
-    key: &SealingKey,
-    account: &Account,
-    fingerprint: &str,
-) -> PasswordHash {
-    let parts = [account.name.as_bytes(), fingerprint.as_bytes()];
-    key.keyed_hash("password", &parts)
-}
 
 impl Store {
     /// The grant of `device` to `account`, unless its methods or its password are no longer those of the grant. `password`:

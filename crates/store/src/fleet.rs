@@ -4,8 +4,8 @@ use twofa_core::{Lock, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::event::{Event, FleetHost, Origin};
-use crate::sql::Db;
+use crate::event::{Event, Origin};
+use crate::host_in_force::find_in_force;
 use crate::sql::fleet::{self, Host, HostRights, JoinedFleet};
 use crate::tx::Tx;
 
@@ -193,17 +193,6 @@ impl Store {
     }
 }
 
-/// Refuses what `host` asks for unless its key is in force at this moment of this transaction.
-pub(crate) fn check_host(db: &Db<'_>, host: &FleetHost, now: Timestamp) -> Result<(), StoreError> {
-    let key = host.key.ok_or(StoreError::HostRefused)?;
-    let found = find_in_force(db, &key, now)?;
-    if found.name == host.name {
-        Ok(())
-    } else {
-        Err(StoreError::HostRefused)
-    }
-}
-
 /// The lock that wrong codes on hosts cause everywhere for the user number `user`, or on the host for which `tx` is: there, an
 /// administrator must come after [`MOST_OF_A_HOST`].
 pub(crate) fn lock(tx: &Tx<'_>, user: i64) -> Result<Option<Lock>, StoreError> {
@@ -220,13 +209,6 @@ pub(crate) fn failures(tx: &Tx<'_>, user: i64) -> Result<u64, StoreError> {
     fleet::failures(tx.db, user, MOST_OF_A_HOST)
 }
 
-fn find_in_force(db: &Db<'_>, key: &[u8; 32], now: Timestamp) -> Result<Host, StoreError> {
-    let is_in_force = |host: &Host| host.key_until.is_some_and(|until| now < until);
-    fleet::find_by_key(db, key)?
-        .filter(is_in_force)
-        .ok_or(StoreError::HostRefused)
-}
-
 fn check_name(name: &str) -> Result<(), StoreError> {
     let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     if (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_good) {
@@ -240,6 +222,7 @@ fn check_name(name: &str) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Counted, Tally};
+    use crate::event::FleetHost;
     use crate::testing::{Bench, alice, origin};
     use std::sync::Arc;
     use std::thread;

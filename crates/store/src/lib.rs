@@ -11,6 +11,7 @@
 //!
 //! - [`event`] is what can happen, as data, and who did it; [`error`] is what can go wrong;
 //! - [`seal`] binds secrets to their row, [`location`] says where the files are and who may read them;
+//! - [`model`] has values that rules and statements share;
 //! - [`sql`] has the statements, and is all that knows SQLite and PostgreSQL;
 //! - [`tx`] is what a transaction hands to the rules; [`backing`] begins and ends
 //!   them, in a file or on a server, and [`database`] is the store itself;
@@ -33,10 +34,12 @@ mod exemptions;
 mod fleet;
 mod generation;
 mod holder;
+mod host_in_force;
 pub mod journal;
 mod listing;
 pub mod location;
 mod methods;
+mod model;
 mod moving;
 mod notices;
 mod pending;
@@ -62,7 +65,6 @@ mod users;
 pub use apps::NewApp;
 pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, MarkUsedOutcome, Tally};
 pub use database::{Listener, Store};
-pub use devices::TrustedDevice;
 pub use error::StoreError;
 pub use event::EventFilter;
 pub use event::{Event, LoggedEvent, Missed, Origin, SmsAlarm};
@@ -71,11 +73,16 @@ pub use generation::Generation;
 pub use holder::Holder;
 pub use listing::UserRow;
 pub use location::{Location, Owner};
+pub use model::device::TrustedDevice;
+pub use model::session::{LockerPlace, NewSession, SessionFilter, StoredSession};
+pub use model::ticket::{
+    AccountPhase, Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,
+    TicketNumber,
+};
 pub use notices::NoticeFate;
 pub use providers::{ProviderRecord, Providers, Value};
 pub use rules::Rules;
 pub use sends::{SendKind, SendLimit, SendStart};
-pub use sessions::{LockerPlace, NewSession, SessionFilter, StoredSession};
 pub use settings::Settings;
 pub use sms_alarm::SmsCount;
 pub use snapshot::UserSnapshot;
@@ -83,7 +90,3 @@ pub use sql::copy::Moved;
 pub use sql::exemptions::StoredExemption;
 pub use sql::fleet::{Host, HostRights, JoinedFleet};
 pub use sql::notices::Notice;
-pub use tickets::{
-    AccountPhase, Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,
-    TicketNumber,
-};

@@ -8,8 +8,8 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof};
 use crate::generation::Generation;
+use crate::model::ticket::Settlement;
 use crate::sql::{apps, security_keys, users};
-use crate::tickets::Settlement;
 
 /// How many keys a user can have.
 const MOST_KEYS: usize = 10;

@@ -5,14 +5,14 @@
 //! waiting for the disk: no login waits for it, and a power cut ends the session as well.
 
 use twofa_core::device::ssh_key::{ProvedKey, ProvedKeys};
-use twofa_core::service::{self, ServiceKind};
 use twofa_core::{Account, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::event::{Event, Origin, Proof, SessionEnd, SessionFields};
+use crate::event::{Event, Origin, SessionEnd, SessionFields};
+use crate::model::session::{LockerPlace, NewSession, SessionFilter, StoredSession};
+use crate::model::ticket::{self, LIFETIME, ProcessId, TicketLogin};
 use crate::sql::{sessions, tickets};
-use crate::tickets::{LIFETIME, ProcessId, TicketLogin};
 use crate::tx::Tx;
 
 /// How many sessions of a user are kept that their program closed or that ended. Programs that log in for every file they
@@ -27,83 +27,6 @@ const PRUNED_EVERY: i64 = 16;
 /// How many of the oldest sessions are then looked at. It is not the whole table, which has millions of rows where many
 /// people log in; and it is more than can be open for [`KEPT_FOR`], which are not removed.
 const LOOKED_AT: u32 = 1_000;
-
-/// A session that begins. Its service, host and terminal are those of the origin.
-#[derive(Debug, Clone)]
-pub struct NewSession<'a> {
-    /// As whom it runs.
-    pub account: &'a Account,
-    /// `/proc/sys/kernel/random/boot_id`.
-    pub boot: &'a str,
-    /// The process that opens it.
-    pub process: ProcessId,
-    /// The uid that the process was logged in with before (`/proc/self/loginuid`), if any.
-    pub login_uid: Option<u32>,
-    /// Whether the program logs somebody in, whatever was proved. If not, the session is kept only if something was.
-    pub is_login: bool,
-}
-
-/// A session on record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSession {
-    /// Its number, by which it is ended.
-    pub id: i64,
-    /// As whom it runs.
-    pub account: Account,
-    /// `/proc/sys/kernel/random/boot_id` when it began.
-    pub boot: String,
-    /// The process that opened it.
-    pub process: ProcessId,
-    /// The uid that the process was logged in with before, if any.
-    pub login_uid: Option<u32>,
-    /// The PAM service.
-    pub service: String,
-    /// Where it came from.
-    pub remote_host: Option<String>,
-    /// Who asked for it, if a user became another user.
-    pub remote_user: Option<String>,
-    /// Its terminal.
-    pub terminal: Option<String>,
-    /// What the user showed as a second factor; `None`: nothing was asked for.
-    pub proof: Option<Proof>,
-    /// The user's own keys that sshd verified in its login, each as in a `.pub` file.
-    pub keys: Vec<String>,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it is over its lifetime.
-    pub until: Option<Timestamp>,
-    /// The id that systemd-logind gave it, if somebody has looked.
-    pub scope: Option<String>,
-    /// When its program closed it. Its processes may have stayed.
-    pub closed_at: Option<Timestamp>,
-    /// When it had no processes any longer, as far as somebody has looked.
-    pub ended_at: Option<Timestamp>,
-}
-
-/// Which sessions to read.
-#[derive(Debug, Clone, Default)]
-pub struct SessionFilter {
-    /// Those of the user of this login name.
-    pub user: Option<String>,
-    /// Those that have ended as well.
-    pub ended: bool,
-    /// Those with a higher number than this.
-    pub after: i64,
-}
-
-/// Where a screen locker runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockerPlace<'a> {
-    /// In the session that this process opened.
-    Session {
-        /// `/proc/sys/kernel/random/boot_id`.
-        boot: &'a str,
-        /// The process.
-        opener: ProcessId,
-    },
-    /// In any session of its user's that did not come from another host.
-    Unknown,
-}
 
 impl Store {
     /// Records that a session begins, with what the ticket of its process says. Returns its number; `None`: nobody logs in
@@ -226,19 +149,6 @@ impl Store {
     }
 }
 
-impl LockerPlace<'_> {
-    fn is_in(self, session: &StoredSession) -> bool {
-        match self {
-            Self::Session { boot, opener } => session.boot == boot && session.process == opener,
-            // Users who became this one by su may have come from anywhere.
-            Self::Unknown => {
-                session.remote_host.is_none()
-                    && service::kind(&session.service) != ServiceKind::Elevation
-            }
-        }
-    }
-}
-
 impl Tx<'_> {
     /// What is known of the login whose session `process` opens, and whose login it was. It is known once.
     pub(crate) fn redeem(
@@ -251,17 +161,7 @@ impl Tx<'_> {
             return Ok(None);
         };
         tickets::delete(self.db, found.id)?;
-        Ok(Some((found.account, crate::tickets::read(&found.login)?)))
-    }
-}
-
-impl From<StoredSession> for SessionFields {
-    fn from(session: StoredSession) -> Self {
-        Self {
-            number: session.id,
-            of_service: session.service,
-            place: session.remote_host.or(session.terminal),
-        }
+        Ok(Some((found.account, ticket::read(&found.login)?)))
     }
 }
 

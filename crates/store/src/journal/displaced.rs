@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::verify::Finding;
+use super::verification::Finding;
 use crate::seal::HASH_BYTES;
 
 /// How many are looked at one by one; the others count as altered.

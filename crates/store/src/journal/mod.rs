@@ -4,8 +4,8 @@
 //! everything that is stored. No leaf depends on another one, so that logging touches one row. From time to time a
 //! [`checkpoint`] puts the leaves since the one before under one root ([`merkle`]) and is chained to that one. Its link is
 //! written to the system log, as an anchor that leaves the machine, and so is the beginning of each leaf ([`system_log`]). If a verification key was made, a checkpoint is
-//! sealed with a key that is erased afterwards ([`forward`]). [`summary`] and [`pruning`] keep it small, and [`verify`] checks
-//! all of it. On PostgreSQL a login writes its events without a place in the journal, and [`entering`] gives them one.
+//! sealed with a key that is erased afterwards ([`forward`]). [`summary`] and [`pruning`] keep it small. [`verify`] checks all
+//! of it, and [`verification`] is what that finds. On PostgreSQL a login writes its events without a place in the journal, and [`entering`] gives them one.
 //!
 //! `docs/architecture.md` says what that proves against whom.
 
@@ -20,6 +20,7 @@ mod merkle;
 mod pruning;
 mod summary;
 mod system_log;
+mod verification;
 mod verify;
 mod walk;
 
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use checkpoint::{Anchor, Written};
 pub use forward::{BadVerificationKey, VerificationKey};
 pub use system_log::{EventAnchor, SystemLog};
-pub use verify::{Finding, Tail, Verification};
+pub use verification::{Finding, Tail, Verification};
 
 pub(crate) use leaf::{Value, leaf};
 #[cfg(test)]

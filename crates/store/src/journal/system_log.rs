@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use super::checkpoint::{Anchor, BadAnchor};
-use super::verify::{Finding, Verification};
+use super::verification::{Finding, Verification};
 use crate::error::StoreError;
 use crate::seal::HASH_BYTES;
 use crate::sql::journal;

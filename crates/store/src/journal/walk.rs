@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::displaced::{Displaced, Misfit};
 use super::leaf::{content, leaf_of};
 use super::summary::SumDigest;
-use super::verify::{Finding, Verification};
+use super::verification::{Finding, Verification};
 use super::{Value, merkle};
 use crate::error::StoreError;
 use crate::event::{Event, Record};

@@ -3,8 +3,8 @@
 use twofa_core::{Account, DeviceKind, Duration, Grant, Timestamp};
 
 use super::{Db, Row, account_of, values};
-use crate::devices::{DeviceHash, PasswordHash, TrustedDevice};
 use crate::error::StoreError;
+use crate::model::device::{DeviceHash, PasswordHash, TrustedDevice};
 
 /// A stored grant, with what it depends on.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use twofa_core::{Account, Timestamp};
 use super::{Db, Row, Sql, account_of, values};
 use crate::error::StoreError;
 use crate::event::Origin;
-use crate::sessions::{NewSession, SessionFilter, StoredSession};
-use crate::tickets::{ProcessId, TicketLogin};
+use crate::model::session::{NewSession, SessionFilter, StoredSession};
+use crate::model::ticket::{ProcessId, TicketLogin};
 
 const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof, keys,
     started_at, until, scope, closed_at, ended_at";

@@ -4,7 +4,7 @@ use twofa_core::{Account, Timestamp};
 
 use super::{Db, Row, Sql, account_of, values};
 use crate::error::StoreError;
-use crate::tickets::{LoginProcess, ProcessId, TicketNumber};
+use crate::model::ticket::{LoginProcess, ProcessId, TicketNumber};
 
 /// A row of `ticket`.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Tally};
 use crate::event::RefusalReason;
+use crate::model::ticket::{LoginProcess, Settlement, TicketNumber};
 use crate::testing::{Bench, alice, bob, origin};
 use crate::{EventFilter, TrustedDevice};
 use twofa_core::class::EVERYONE;

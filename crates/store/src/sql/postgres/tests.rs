@@ -9,9 +9,9 @@ use twofa_core::{Account, Timestamp, User};
 use super::session::Session;
 use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Tally};
 use crate::event::RefusalReason;
+use crate::model::ticket::Settlement;
 use crate::testing::postgres::{Database, Server};
 use crate::testing::{Bench, alice, app, origin};
-use crate::tickets::Settlement;
 use crate::{Store, StoreError};
 
 /// A server and a store on it, and somebody else's connection to the same database.

@@ -1,9 +1,10 @@
-//! What is particular to SQLite: [`connection`] opens a database and runs transactions, [`schema`] brings it up to date, and
+//! What is particular to SQLite: [`connection`] opens a database and runs a [`transaction`], [`schema`] brings it up to date, and
 //! [`pragmas`] has what SQLite alone has.
 
 pub(crate) mod connection;
 pub(crate) mod pragmas;
 pub(crate) mod schema;
+mod transaction;
 
 use rusqlite::ErrorCode;
 

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::connection::Transaction;
 use super::pragmas::{self, APPLICATION_ID, Header};
+use super::transaction::Transaction;
 use crate::error::StoreError;
 use crate::sql::Db;
 

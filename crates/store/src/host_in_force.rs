@@ -1,0 +1,31 @@
+//! Whether a host of the fleet may ask for anything at this moment.
+
+use twofa_core::Timestamp;
+
+use crate::error::StoreError;
+use crate::event::FleetHost;
+use crate::sql::Db;
+use crate::sql::fleet::{self, Host};
+
+/// Refuses what `host` asks for unless its key is in force at this moment of this transaction.
+pub(crate) fn check_host(db: &Db<'_>, host: &FleetHost, now: Timestamp) -> Result<(), StoreError> {
+    let key = host.key.ok_or(StoreError::HostRefused)?;
+    let found = find_in_force(db, &key, now)?;
+    if found.name == host.name {
+        Ok(())
+    } else {
+        Err(StoreError::HostRefused)
+    }
+}
+
+/// The host whose key this is, if that is in force.
+pub(crate) fn find_in_force(
+    db: &Db<'_>,
+    key: &[u8; 32],
+    now: Timestamp,
+) -> Result<Host, StoreError> {
+    let is_in_force = |host: &Host| host.key_until.is_some_and(|until| now < until);
+    fleet::find_by_key(db, key)?
+        .filter(is_in_force)
+        .ok_or(StoreError::HostRefused)
+}
