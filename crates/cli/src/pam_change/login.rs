@@ -8,7 +8,6 @@ use twofa_broker::Failure;
 use zeroize::Zeroizing;
 
 use super::pam_sys::{self, Conversation};
-use super::trial::{SOMEBODY_ELSE, Trial};
 use crate::error::CommandError;
 use crate::interrupts;
 use crate::terminal::ask_hidden;
@@ -20,6 +19,22 @@ const WRONG: &str = "000000";
 
 /// A password that nobody has.
 const WRONG_PASSWORD: &str = "not the password, says twofa";
+
+pub(super) const SOMEBODY_ELSE: &str =
+    "In a root shell, --login-as USER says who logs in instead of root.";
+
+/// A login that is to prove a change.
+pub(super) struct Trial {
+    pub(super) service: String,
+    pub(super) person: String,
+    /// The real user of the process that calls libpam there: su and sudo run as who calls them, and libpam's modules ask less
+    /// of root.
+    pub(super) caller: Uid,
+    /// A code must be asked for.
+    pub(super) asks: bool,
+    /// Root logs in because nobody else was named.
+    pub(super) is_root_by_default: bool,
+}
 
 /// Logs somebody in twice: with something wrong, which must be refused, and with everything right.
 pub(super) fn prove(trial: &Trial) -> Result<(), CommandError> {

@@ -26,12 +26,12 @@ use twofa_broker::{Failure, privileges};
 use twofa_core::service::{ServiceKind, kind};
 
 use crate::error::CommandError;
+use login::Trial;
 use plan::{Plan, Wish};
 use policy::Rules;
 use record::{Record, recover_pending};
 pub(crate) use report::{ChangeReport, Outcome};
 pub(crate) use sshd::Keys;
-use trial::Trial;
 
 /// How a change is made.
 #[derive(Debug, Clone, Default)]
@@ -137,7 +137,7 @@ fn change(
     report.login(trial.as_ref());
     // Modules of others are loaded beside the password of the person who logs in.
     privileges::forbid_core_dumps()?;
-    let record = Record::begin(&plan)?;
+    let record = Record::begin(&plan.steps, plan.policy.as_ref(), plan.selection.as_ref())?;
     let made =
         make(&plan, trial.is_some(), asks, &lock).and_then(|()| prove(&plan, trial.as_ref()));
     match made {

@@ -18,14 +18,12 @@ use serde::{Deserialize, Serialize};
 use twofa_broker::admin::pam::PENDING_CHANGE;
 
 use super::files;
-use super::plan::Plan;
 use super::plan::authselect::Selection;
 use super::policy::PolicyStep;
 use super::sshd;
+use super::step::{FOLDER, Step};
 use crate::error::CommandError;
 
-/// Root's own. `/var/lib/twofa` is not: it belongs to the user twofa.
-pub(super) const FOLDER: &str = "/var/backups/twofa-pam";
 const STEPS: &str = "steps.json";
 /// So many changes can be looked at afterwards.
 const KEPT: usize = 20;
@@ -56,13 +54,17 @@ pub(super) struct Record {
 
 impl Record {
     /// Keeps the old files of these steps, and starts the process that brings them back if this one dies.
-    pub(super) fn begin(plan: &Plan) -> Result<Self, CommandError> {
+    pub(super) fn begin(
+        all: &[Step],
+        policy: Option<&PolicyStep>,
+        selection: Option<&Selection>,
+    ) -> Result<Self, CommandError> {
         let folder = new_folder().map_err(|error| files::failed(FOLDER, &error))?;
         let keep = || -> io::Result<Child> {
             let mut old_files = Vec::new();
-            for (at, step) in plan.steps.iter().enumerate() {
+            for (at, step) in all.iter().enumerate() {
                 // A file that changes twice is kept as it was at first.
-                let is_first = plan.steps[..at].iter().all(|known| known.path != step.path);
+                let is_first = all[..at].iter().all(|known| known.path != step.path);
                 if let (true, Some(text)) = (is_first, &step.old) {
                     let copy = copy(&folder, &step.path);
                     if let Some(above) = copy.parent() {
@@ -78,8 +80,8 @@ impl Record {
                 });
             }
             let steps = Steps {
-                policy: plan.policy.clone(),
-                selection: plan.selection.clone(),
+                policy: policy.cloned(),
+                selection: selection.cloned(),
                 files: old_files,
             };
             let text = serde_json::to_string_pretty(&steps)?;

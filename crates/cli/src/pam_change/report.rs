@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::diff;
+use super::login::Trial;
 use super::plan::authselect::Selection;
 use super::policy::PolicyStep;
 use super::step::Step;
-use super::trial::Trial;
 use crate::error::CommandError;
 use crate::output::Output;
 

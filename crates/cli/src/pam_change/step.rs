@@ -1,5 +1,7 @@
 //! A step of a change: one file.
 
+/// Where files from before a change are kept: root's own. `/var/lib/twofa` is not: it belongs to the user twofa.
+pub(super) const FOLDER: &str = "/var/backups/twofa-pam";
 /// The administrator's PAM files.
 pub(super) const OWN: &str = "/etc/pam.d";
 /// What Debian's services share in `auth`.

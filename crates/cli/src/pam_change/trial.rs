@@ -9,6 +9,7 @@ use twofa_core::service::{ServiceKind, is_unattended, kind};
 use twofa_stacks::{Entry, Factor, Route};
 
 use super::Options;
+use super::login::{SOMEBODY_ELSE, Trial};
 use super::plan::Plan;
 use super::policy::Rules;
 use crate::error::CommandError;
@@ -16,19 +17,6 @@ use crate::invoker;
 
 const WITHOUT_LOGIN: &str =
     "with --no-login the change rests on the examination of the files alone";
-
-/// A login that is to prove a change.
-pub(super) struct Trial {
-    pub(super) service: String,
-    pub(super) person: String,
-    /// The real user of the process that calls libpam there: su and sudo run as who calls them, and libpam's modules ask less
-    /// of root.
-    pub(super) caller: Uid,
-    /// A code must be asked for.
-    pub(super) asks: bool,
-    /// Root logs in because nobody else was named.
-    pub(super) is_root_by_default: bool,
-}
 
 impl Trial {
     /// `None`: nobody is to log in, as was asked for. `after`: the machine as the change will leave it.
@@ -83,9 +71,6 @@ pub(super) fn person(options: &Options) -> String {
 fn is_nobody_known(options: &Options) -> bool {
     options.login_as.is_none() && invoker::name().is_none()
 }
-
-pub(super) const SOMEBODY_ELSE: &str =
-    "In a root shell, --login-as USER says who logs in instead of root.";
 
 fn nobody_is_asked(person: &str, rules: &Rules, options: &Options) -> CommandError {
     let why = &rules.why;

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use twofa_broker::Failure;
 
 use super::super::files;
-use super::super::record::profile_before;
 use super::super::step::{OWN, Step};
 use crate::error::CommandError;
 
@@ -43,7 +42,11 @@ pub(in super::super) fn exists() -> bool {
 }
 
 /// The profile to select, and the files that authselect would write; `None`: it is selected.
-pub(in super::super) fn plan(asks: bool) -> Result<Option<(Selection, Vec<Step>)>, CommandError> {
+/// `earlier` is the profile that the latest change to one replaced.
+pub(in super::super) fn plan(
+    asks: bool,
+    earlier: impl FnOnce(&str) -> Option<String>,
+) -> Result<Option<(Selection, Vec<Step>)>, CommandError> {
     let old = current()?;
     if (old[0] == PROFILE) == asks {
         return Ok(None);
@@ -60,7 +63,7 @@ pub(in super::super) fn plan(asks: bool) -> Result<Option<(Selection, Vec<Step>)
         fits(&old)?;
         PROFILE.to_owned()
     } else {
-        profile_before(PROFILE).unwrap_or_else(default_profile)
+        earlier(PROFILE).unwrap_or_else(default_profile)
     };
     let new: Vec<_> = [new].into_iter().chain(old[1..].iter().cloned()).collect();
     let steps = generated(&new)?;

@@ -14,6 +14,7 @@ use twofa_stacks::{File, Host, Proof};
 
 use super::files;
 use super::policy::{self, PolicyStep};
+use super::record::profile_before;
 use super::sshd::{self, Keys};
 use super::step::{COMMON_AUTH, MODULE, OWN, Step};
 use crate::error::CommandError;
@@ -105,7 +106,7 @@ fn for_all(machine: &Machine, wish: &Wish<'_>, has_profile: bool) -> Result<Plan
     if has_profile {
         plan.steps = profile::steps(wish.asks)?;
     } else if authselect::exists() {
-        if let Some((selection, files)) = authselect::plan(wish.asks)? {
+        if let Some((selection, files)) = authselect::plan(wish.asks, profile_before)? {
             plan.selection = Some(selection);
             plan.selected = files;
         }

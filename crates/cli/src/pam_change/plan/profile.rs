@@ -11,8 +11,7 @@ use std::process::{Command, Stdio};
 use twofa_broker::Failure;
 
 use super::super::files;
-use super::super::record::FOLDER;
-use super::super::step::{COMMON_AUTH, MODULE, Step};
+use super::super::step::{COMMON_AUTH, FOLDER, MODULE, Step};
 use crate::error::CommandError;
 
 const PROFILE: &str = "/usr/share/pam-configs/twofa";

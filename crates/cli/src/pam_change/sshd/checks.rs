@@ -1,12 +1,14 @@
 //! What a change of sshd's settings does to those who log in now, for every `Match` block.
 
-use std::fs;
+use std::path::Path;
 
+use super::accounts::{is_root, roots, somebody_else};
 use super::config::{Block, Config, MAIN, Trial};
-use super::connections::{Connection, candidates};
-use super::settings::{self, Wanted};
+use super::connection::Connection;
+use super::connections::candidates;
+use super::daemon::{CLIENT, FILE, ask, refused, reload};
+use super::settings::{self, Keys, Wanted};
 use super::ways::{Method, Settings, Skips, Way, closed, weakened};
-use super::{Change, FILE, Keys, ask, refused};
 use crate::error::CommandError;
 use crate::pam_change::files;
 use crate::pam_change::step::Step;
@@ -31,6 +33,39 @@ const MOST_AFTER_FIRST: usize = 8;
 const KEYS_ALONE: &str = "A login with an ssh key alone is asked for no code.";
 const BATCH: &str = "A program that logs in with a key and nobody to ask (BatchMode) is refused: 'sshd: robots with keys' in \
                      twofa-admin(7) says how to let it in.";
+
+/// What changes in sshd's settings.
+#[derive(Debug, Default)]
+pub(in crate::pam_change) struct Change {
+    pub(in crate::pam_change) step: Option<Step>,
+    /// What the person must know.
+    pub(in crate::pam_change) notes: Vec<String>,
+    /// PAM's stack must let a key take the place of the password.
+    pub(in crate::pam_change) needs_key_stack: bool,
+    /// There is an sshd whose settings matter.
+    pub(super) is_used: bool,
+    /// What must hold when the file is replaced.
+    pub(super) checks: Vec<Check>,
+}
+
+impl Change {
+    /// Has sshd check the files as they are now, for all connections that were looked at before, and read them again.
+    pub(in crate::pam_change) fn apply(&self) -> Result<(), CommandError> {
+        if !self.is_used {
+            return Ok(());
+        }
+        ask(&["-t"]).map_err(|said| refused(&said))?;
+        for check in &self.checks {
+            check.repeat()?;
+        }
+        reload()
+    }
+
+    /// Whether there is an sshd, and a client to log in with.
+    pub(in crate::pam_change) fn can_log_in(&self) -> bool {
+        self.is_used && Path::new(CLIENT).exists()
+    }
+}
 
 /// A connection, and the ways in that it must have.
 #[derive(Debug)]
@@ -350,35 +385,4 @@ impl Block {
         let mut names = self.lines.iter().map(|(name, _, _)| name.as_str());
         names.position(|name| DECIDING.contains(&name))
     }
-}
-
-/// The first account of a person that is not `person`.
-fn somebody_else(person: &str) -> Option<String> {
-    let mut names = account_names(|uid| (1000..65534).contains(&uid)).into_iter();
-    names.find(|name| name != person)
-}
-
-/// The names of uid 0.
-fn roots() -> Vec<String> {
-    let names = account_names(|uid| uid == 0);
-    if names.is_empty() {
-        vec!["root".to_owned()]
-    } else {
-        names
-    }
-}
-
-/// The names in `/etc/passwd` whose uid is meant.
-fn account_names(is_meant: impl Fn(u32) -> bool) -> Vec<String> {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        is_meant(fields.nth(1)?.parse().ok()?).then(|| name.to_owned())
-    };
-    passwd.lines().filter_map(name).collect()
-}
-
-pub(super) fn is_root(user: &str) -> bool {
-    roots().iter().any(|name| name == user)
 }

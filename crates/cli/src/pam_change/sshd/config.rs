@@ -10,12 +10,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::connections::Connection;
+use super::connection::Connection;
+use super::daemon::{ask, refused};
 use super::ways::Settings;
-use super::{ask, refused};
 use crate::error::CommandError;
 use crate::pam_change::files;
-use crate::pam_change::record::FOLDER;
+use crate::pam_change::step::FOLDER;
 
 pub(super) const MAIN: &str = "/etc/ssh/sshd_config";
 /// Patterns of `Include` that are no paths are below it.

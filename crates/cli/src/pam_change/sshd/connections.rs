@@ -1,6 +1,5 @@
 //! Connections that stand for all those to which a `Match` block applies.
 
-use std::fmt;
 use std::fs;
 use std::net::IpAddr;
 
@@ -8,6 +7,7 @@ use ipnet::IpNet;
 use nix::unistd::Group;
 
 use super::config::{Block, matches};
+use super::connection::Connection;
 
 /// sshd is asked about at most this many connections for one block.
 const MOST: usize = 48;
@@ -15,48 +15,6 @@ const MOST: usize = 48;
 const MOST_VALUES: usize = 6;
 /// Addresses that stand for any: of documentation (RFC 5737, RFC 3849) and of this machine.
 const ADDRESSES: [&str; 3] = ["192.0.2.1", "2001:db8::1", "127.0.0.1"];
-
-/// A connection, as `sshd -C` describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Connection {
-    pub(super) user: String,
-    host: String,
-    address: String,
-    local_address: String,
-    port: String,
-    domain: String,
-}
-
-impl Connection {
-    /// A login of `user` from this machine.
-    pub(super) fn local(user: &str, port: &str) -> Self {
-        Self {
-            user: user.to_owned(),
-            host: "localhost".to_owned(),
-            address: "127.0.0.1".to_owned(),
-            local_address: "127.0.0.1".to_owned(),
-            port: port.to_owned(),
-            domain: String::new(),
-        }
-    }
-}
-
-impl fmt::Display for Connection {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            user,
-            host,
-            address,
-            local_address,
-            port,
-            domain,
-        } = self;
-        write!(
-            formatter,
-            "user={user},host={host},addr={address},laddr={local_address},lport={port},rdomain={domain}"
-        )
-    }
-}
 
 /// Connections to which a block may apply; sshd says whether it does. Those of `people` come first. `None`: the block has
 /// a criterion for which none can be made up.
@@ -97,14 +55,6 @@ pub(super) fn candidates(block: &Block, people: &[Connection]) -> Option<Vec<Con
     all.reverse();
     all.retain(Connection::is_sound);
     Some(all)
-}
-
-impl Connection {
-    /// Whether it can be written as `sshd -C` reads it.
-    fn is_sound(&self) -> bool {
-        let fields = [&self.user, &self.host, &self.domain];
-        fields.into_iter().all(|field| !field.contains([',', '=']))
-    }
 }
 
 /// The patterns that are not negated.

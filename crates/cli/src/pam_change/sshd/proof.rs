@@ -17,17 +17,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::daemon::{CLIENT, PROGRAM, ask_for, clean, refused, run, ways_now};
 use super::ways::{Settings, Way};
-use super::{PROGRAM, ask_for, clean, refused, run, ways_now};
 use crate::error::CommandError;
 use crate::pam_change::files;
 use crate::pam_change::login::{
-    Terminal, failed, gets_in, refuses_wrong_code, refuses_wrong_password, say,
+    Terminal, Trial, failed, gets_in, refuses_wrong_code, refuses_wrong_password, say,
 };
 use crate::pam_change::pam_sys::Conversation;
-use crate::pam_change::trial::Trial;
 
-pub(super) const CLIENT: &str = "/usr/bin/ssh";
 /// What ssh(1) ends with if the login failed; anything else is what the command on the other side ended with.
 const FAILED: i32 = 255;
 /// How often to look whether the client has ended, in milliseconds.

@@ -2,9 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::Keys;
 use super::block;
 use super::ways::{Method, Settings, Way};
+
+/// What becomes of logins with an ssh key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Keys {
+    /// A code is asked for after the key.
+    #[default]
+    Ask,
+    /// The same, and nobody gets in without a key.
+    Require,
+    /// A key is enough.
+    Trust,
+}
 
 /// What sshd is to accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
