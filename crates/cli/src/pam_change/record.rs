@@ -101,9 +101,10 @@ impl Record {
     /// Makes the change final. Returns where the old files are.
     pub(super) fn commit(self) -> Result<String, CommandError> {
         let folder = self.folder.display().to_string();
-        let ended = files::replace(PENDING_CHANGE, None, "");
+        // If it fails, the second process brings the old files back when this one ends.
+        files::replace(PENDING_CHANGE, None, "")
+            .map_err(|error| files::failed(PENDING_CHANGE, &error))?;
         self.dismiss();
-        ended.map_err(|error| files::failed(PENDING_CHANGE, &error))?;
         Ok(folder)
     }
 

@@ -156,7 +156,7 @@ pub struct LoggedEvent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kinds::{Attestation, RefusalReason, UserChange};
+    use super::super::{Attestation, RefusalReason, UserChange};
     use super::*;
     use twofa_core::user::Verify;
     use twofa_core::{Channel, Method};

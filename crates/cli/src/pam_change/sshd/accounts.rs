@@ -2,13 +2,15 @@
 
 use std::fs;
 
+use twofa_broker::identity::accounts::is_person;
+
 pub(super) fn is_root(user: &str) -> bool {
     roots().iter().any(|name| name == user)
 }
 
 /// The first account of a person that is not `person`.
 pub(super) fn somebody_else(person: &str) -> Option<String> {
-    let mut names = account_names(|uid| (1000..65534).contains(&uid)).into_iter();
+    let mut names = account_names(is_person).into_iter();
     names.find(|name| name != person)
 }
 
