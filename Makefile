@@ -110,7 +110,7 @@ debian13:
 .PHONY: test
 test: dependencies contract-tools phonenumbers
 ifneq ($(ROOT),)
-	$(CARGO) test --locked --workspace $(GIVE_BACK)
+	$(CARGO) test --locked --no-fail-fast --workspace $(GIVE_BACK)
 else
 	$(CARGO) test --locked --workspace --exclude twofa-e2e
 	@echo

@@ -164,10 +164,10 @@ fn a_host_that_is_removed_while_a_code_is_typed_is_refused_and_so_is_its_next_lo
     server.run("twofa host remove web1").ok();
     terminal.type_line(&phone.next_code());
     let screen = assert_refused(terminal, "alice");
-    assert!(screen.contains("no longer, one of the fleet"), "{screen}");
+    assert!(screen.contains("not a member of the fleet"), "{screen}");
 
     let screen = assert_refused(log_in(&web1, "alice"), "alice");
-    assert!(screen.contains("no longer, one of the fleet"), "{screen}");
+    assert!(screen.contains("not a member of the fleet"), "{screen}");
     assert_console_works(&web1);
 }
 
@@ -212,7 +212,7 @@ fn who_has_nothing_enrolled_sets_it_up_on_a_host_only_with_the_right() {
     assert!(screen.contains("none is set up for bob"), "{screen}");
     let refused = web1.run_as("bob", "twofa enrol app");
     assert!(
-        !refused.status.success() && refused.stderr.contains("done on a server"),
+        !refused.status.success() && refused.stderr.contains("run this on a fleet server"),
         "{refused:?}"
     );
 
@@ -273,7 +273,7 @@ fn a_token_lets_one_host_join_once_and_says_what_is_wrong_with_another() {
     assert!(
         refused
             .stderr
-            .contains("not the server that the token is from"),
+            .contains("not the server that issued the token"),
         "{refused:?}"
     );
     let cut = joins(&token[..token.len() - 1]);
