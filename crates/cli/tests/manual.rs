@@ -82,6 +82,8 @@ fn every_policy_setting_is_explained() {
             assert!(own.contains(&text), "{} lacks: {text}", key.name);
         }
         assert_eq!(own.contains("Per class: yes."), key.per_class, "{own}");
+        let may_differ = own.contains("On a host of a fleet: the fleet's value or a stricter one.");
+        assert_eq!(may_differ, key.may_differ_on_host(), "{own}");
     }
     assert_eq!(heads(settings).count(), KEYS.len());
 }

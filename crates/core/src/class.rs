@@ -9,7 +9,6 @@
 
 use std::cmp::Reverse;
 
-use crate::duration::Duration;
 use crate::group::{Group, Membership};
 use crate::method::Methods;
 use crate::policy::{BadSetting, Enrolment, Policy};
@@ -185,18 +184,14 @@ fn combine(policy: Policy, other: &Policy, user: &Summary) -> Policy {
     Policy {
         methods: if is_enough { common } else { a },
         trust: policy.trust.stricter(&other.trust),
-        session_lifetime: shorter_lifetime(policy.session_lifetime, other.session_lifetime),
+        session_lifetime: policy
+            .session_lifetime
+            .shorter_lifetime(other.session_lifetime),
         fallback_to_email: Some(
             policy.sms_falls_back_to_email() && other.sms_falls_back_to_email(),
         ),
         ..policy
     }
-}
-
-/// The shorter of two lifetimes, of which zero is without end.
-fn shorter_lifetime(a: Duration, b: Duration) -> Duration {
-    let limited = [a, b].into_iter().filter(|lifetime| lifetime.seconds() > 0);
-    limited.min().unwrap_or(a)
 }
 
 impl Class {

@@ -27,6 +27,15 @@ impl Duration {
     pub const fn seconds(self) -> u64 {
         self.seconds
     }
+
+    /// The shorter of two lifetimes, of which zero is without end.
+    #[must_use]
+    pub fn shorter_lifetime(self, other: Self) -> Self {
+        let limited = [self, other]
+            .into_iter()
+            .filter(|lifetime| lifetime.seconds > 0);
+        limited.min().unwrap_or(self)
+    }
 }
 
 /// The text is not a duration.

@@ -1,15 +1,27 @@
 //! The machine's policy and all classes together: validated, compared and changed as one.
 
-use crate::class::{Class, is_class_name};
+use crate::class::{self, BrokenClass, Class, EVERYONE, Effective, is_class_name};
 use crate::exemption::LoginSource;
-use crate::group::Group;
+use crate::group::{Group, Membership};
+use crate::host_rules::HostRules;
 use crate::policy::{BadSetting, KEYS, Policy};
+use crate::user::Summary;
 
 /// The machine's policy and the classes, in the order in which they are tried. One that exists is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rulebook {
     machine: Policy,
     classes: Vec<Class>,
+    /// On a joined host, whose fleet's rules the other two are, but for the stricter values in `machine`.
+    host: Option<Box<OnHost>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OnHost {
+    /// What it adds.
+    rules: HostRules,
+    /// The policy of the fleet as it is.
+    fleet: Policy,
 }
 
 /// Why a policy and classes are not a valid rulebook.
@@ -53,29 +65,53 @@ pub struct Change {
 impl Rulebook {
     /// The rulebook of this policy and these classes, if it is valid.
     pub fn new(machine: Policy, classes: Vec<Class>) -> Result<Self, BadRulebook> {
-        for (i, class) in classes.iter().enumerate() {
-            if !is_class_name(&class.name) {
-                return Err(BadRulebook::Name(class.name.escape_debug().to_string()));
-            }
-            if classes
-                .iter()
-                .take(i)
-                .any(|earlier| earlier.name == class.name)
-            {
-                return Err(BadRulebook::Twice(class.name.clone()));
-            }
-            if class.group.name.trim().is_empty() || class.group.name.chars().any(char::is_control)
-            {
-                return Err(BadRulebook::NoGroup(class.name.clone()));
-            }
-            class
-                .policy(&machine)
-                .map_err(|error| BadRulebook::ClassSetting {
-                    class: class.name.clone(),
-                    error,
-                })?;
+        check_classes(&classes, |class| class.policy(&machine))?;
+        Ok(Self {
+            machine,
+            classes,
+            host: None,
+        })
+    }
+
+    /// These rules, a fleet's, made stricter by those of a host.
+    pub fn on_host(self, rules: HostRules) -> Result<Self, BadRulebook> {
+        check_classes(&rules.classes, |class| {
+            // A class may not have what is the machine's, as elsewhere.
+            class.policy(&Policy::default())?;
+            rules.tighten_for_class(class, &self.machine)
+        })?;
+        Ok(Self {
+            machine: rules.tighten(&self.machine)?,
+            classes: self.classes,
+            host: Some(Box::new(OnHost {
+                rules,
+                fleet: self.machine,
+            })),
+        })
+    }
+
+    /// The policy that applies to `user`, whose `membership` in a group is known.
+    pub fn effective(
+        &self,
+        user: &Summary,
+        mut membership: impl FnMut(&Group) -> Membership,
+    ) -> Result<Effective<'_>, BrokenClass> {
+        let Some(OnHost { rules, fleet }) = self.host.as_deref() else {
+            return class::effective(&self.machine, &self.classes, user, membership);
+        };
+        let found = class::effective(fleet, &self.classes, user, &mut membership)?;
+        let policy = rules
+            .tighten_for_user(found.policy, membership)
+            .map_err(|(class, error)| BrokenClass { class, error })?;
+        Ok(Effective { policy, ..found })
+    }
+
+    /// The policy of `class`, one of [`Self::classes`].
+    pub fn policy_of(&self, class: &Class) -> Result<Policy, BadSetting> {
+        match self.host.as_deref() {
+            None => class.policy(&self.machine),
+            Some(OnHost { rules, fleet }) => rules.tighten(&class.policy(fleet)?),
         }
-        Ok(Self { machine, classes })
     }
 
     /// The machine's policy, which applies to users in no class.
@@ -83,7 +119,7 @@ impl Rulebook {
         &self.machine
     }
 
-    /// The classes, in the order in which they are tried.
+    /// The classes, in the order in which they are tried; on a joined host those of the fleet.
     pub fn classes(&self) -> &[Class] {
         &self.classes
     }
@@ -100,11 +136,10 @@ impl Rulebook {
     /// Whether neither the machine's policy nor any class asks for a second factor at a login from `source`; one from
     /// anywhere, if it is the default.
     pub fn asks_nobody(&self, source: LoginSource<'_>) -> bool {
-        let asks = |policy: &Policy| {
+        let asks = |(_, policy): (&str, Policy)| {
             policy.mode.asks() && policy.services.include(source.service, source.is_sshd)
         };
-        let class_asks = |class: &Class| class.policy(&self.machine).map_or(true, |own| asks(&own));
-        !asks(&self.machine) && !self.classes.iter().any(class_asks)
+        !self.policies().any(asks)
     }
 
     /// The changes that turn this rulebook into `other`, in the order of the keys and classes.
@@ -142,15 +177,45 @@ impl Rulebook {
         changes
     }
 
-    /// The policy of each class, and of everyone else.
+    /// The policy of each class, those of a joined host after those of its fleet, and of everyone else.
     pub fn policies(&self) -> impl Iterator<Item = (&str, Policy)> {
-        let own = |class: &'_ Class| class.policy(&self.machine).ok();
-        let classes = self
-            .classes
-            .iter()
-            .filter_map(move |class| Some((class.name.as_str(), own(class)?)));
-        classes.chain([(crate::class::EVERYONE, self.machine.clone())])
+        // A rulebook that exists is valid.
+        let classes = self.classes.iter().filter_map(move |class| {
+            let policy = self.policy_of(class).ok()?;
+            Some((class.name.as_str(), policy))
+        });
+        let of_host = self.host.iter().flat_map(|host| {
+            let policy = |class| host.rules.tighten_for_class(class, &host.fleet).ok();
+            let own = host.rules.classes.iter();
+            own.filter_map(move |class| Some((class.name.as_str(), policy(class)?)))
+        });
+        let everyone = [(EVERYONE, self.machine.clone())];
+        classes.chain(of_host).chain(everyone)
     }
+}
+
+fn check_classes(
+    classes: &[Class],
+    policy: impl Fn(&Class) -> Result<Policy, BadSetting>,
+) -> Result<(), BadRulebook> {
+    for (i, class) in classes.iter().enumerate() {
+        if !is_class_name(&class.name) {
+            return Err(BadRulebook::Name(class.name.escape_debug().to_string()));
+        }
+        let is_twice = |earlier: &Class| earlier.name == class.name;
+        if classes.iter().take(i).any(is_twice) {
+            return Err(BadRulebook::Twice(class.name.clone()));
+        }
+        let group = &class.group.name;
+        if group.trim().is_empty() || group.chars().any(char::is_control) {
+            return Err(BadRulebook::NoGroup(class.name.clone()));
+        }
+        policy(class).map_err(|error| BadRulebook::ClassSetting {
+            class: class.name.clone(),
+            error,
+        })?;
+    }
+    Ok(())
 }
 
 fn changes_of_class(before: Option<&Class>, after: Option<&Class>, changes: &mut Vec<Change>) {
@@ -296,6 +361,52 @@ mod tests {
             &[("mode", "optional"), ("services", "ssh")]
         ));
         assert!(asks("optional", &[("services", "ssh")]));
+    }
+
+    #[test]
+    fn a_host_makes_the_rules_of_its_fleet_stricter_for_all_its_classes_and_never_weaker() {
+        use crate::policy::Mode;
+        let fleet = book(
+            "optional",
+            vec![class("guests", &[("mode", "disabled")]), class("ops", &[])],
+        );
+        let settings = |pairs: &[(&str, &str)]| class("x", pairs).settings;
+        let host = |own: &[(&str, &str)], classes| {
+            let rules = HostRules {
+                settings: settings(own),
+                classes,
+            };
+            fleet.clone().on_host(rules).unwrap()
+        };
+        let user = crate::User::default().summary();
+        let mode = |book: &Rulebook, groups: &[&str]| {
+            let membership = |group: &Group| {
+                if groups.contains(&group.name.as_str()) {
+                    Membership::Member
+                } else {
+                    Membership::NotMember
+                }
+            };
+            book.effective(&user, membership).unwrap().policy.mode
+        };
+        let unchanged = host(&[("mode", "disabled"), ("application-name", "Own")], vec![]);
+        assert_eq!(unchanged.machine(), fleet.machine());
+        assert_eq!(mode(&unchanged, &["guests"]), Mode::Disabled);
+        let stricter = host(&[("mode", "mandatory")], vec![]);
+        for groups in [&[][..], &["guests"], &["ops"]] {
+            assert_eq!(mode(&stricter, groups), Mode::Mandatory, "{groups:?}");
+        }
+        let own = vec![class("wheel", &[("mode", "mandatory")])];
+        let own = host(&[], own);
+        assert_eq!(mode(&own, &[]), Mode::Optional);
+        assert_eq!(mode(&own, &["wheel"]), Mode::Mandatory);
+        assert_eq!(mode(&own, &["guests", "wheel"]), Mode::Mandatory);
+        assert_eq!(mode(&own, &["guests"]), Mode::Disabled);
+        let unsettled = |_: &Group| Membership::Unknown;
+        let found = own.effective(&user, unsettled).unwrap();
+        assert_eq!(found.policy.mode, Mode::Mandatory);
+        let names: Vec<_> = own.policies().map(|(name, _)| name).collect();
+        assert_eq!(names, ["guests", "ops", "wheel", "everyone"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use twofa_core::class::{self, EVERYONE, Effective};
+use twofa_core::class::{EVERYONE, Effective};
 use twofa_core::exemption::{Exemption, LoginSource, find_covering};
 use twofa_core::forecast::{LockedOut, Means};
 use twofa_core::policy::Enrolment;
@@ -209,9 +209,8 @@ pub(super) fn effective<'a>(
     account: &Account,
     directory: &mut Directory,
 ) -> Result<Effective<'a>, AdminError> {
-    let (machine, classes) = (rulebook.machine(), rulebook.classes());
     let membership = |group: &twofa_core::Group| directory.membership(account, group);
-    let effective = class::effective(machine, classes, summary, membership);
+    let effective = rulebook.effective(summary, membership);
     Ok(effective.map_err(PersonError::from)?)
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use twofa_core::class::{self, BrokenClass};
+use twofa_core::class::BrokenClass;
 use twofa_core::decision::DecisionFacts;
 use twofa_core::exemption::{self, Exemption, LoginSource};
 use twofa_core::{
@@ -51,8 +51,7 @@ impl Person {
         let rulebook = &snapshot.rules.rulebook;
         let user = snapshot.user.summary();
         let membership = |group: &Group| groups.membership(group);
-        let effective =
-            class::effective(rulebook.machine(), rulebook.classes(), &user, membership)?;
+        let effective = rulebook.effective(&user, membership)?;
         let (class, policy) = (effective.class_name().to_owned(), effective.policy);
         Ok(Self {
             snapshot,

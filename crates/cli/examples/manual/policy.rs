@@ -148,11 +148,20 @@ fn setting(roff: &mut Roff, key: &PolicyKey) {
         ("Default", default),
         ("Stricter", key.stricter),
         ("Per class", if key.per_class { "yes" } else { "no" }),
+        ("On a host of a fleet", on_host(key)),
     ] {
         if !text.is_empty() {
             roff.control("br", []);
             roff.text([roman(format!("{what}: {text}."))]);
         }
+    }
+}
+
+const fn on_host(key: &PolicyKey) -> &'static str {
+    if key.may_differ_on_host() {
+        "the fleet's value or a stricter one"
+    } else {
+        "the fleet's value"
     }
 }
 

@@ -7,9 +7,11 @@ use super::values::{
     switch, written_channels, written_switch,
 };
 use super::{Enrolment, Mode, Policy};
+use crate::channel::PerChannel;
 use crate::device::trust::{Identity, Offer};
 use crate::duration::Duration;
 use crate::lockout;
+use crate::method::Methods;
 use crate::service::Services;
 use crate::shared_accounts::SharedAccounts;
 use crate::text::is_unprintable;
@@ -26,6 +28,8 @@ pub struct PolicyKey {
     pub stricter: &'static str,
     /// How a document writes its values.
     pub form: ValueForm,
+    /// What a joined host's own value does beside the fleet's.
+    pub on_host: OnHost,
     values: &'static str,
     default: &'static str,
     pub(super) read: fn(&mut Policy, &str) -> Result<(), Invalid>,
@@ -45,7 +49,22 @@ pub enum ValueForm {
     List,
 }
 
+/// What the value that a joined host sets itself does beside the one of its fleet.
+#[derive(Clone, Copy)]
+pub enum OnHost {
+    /// Nothing: the fleet's value holds, as neither is stricter, or it is about the fleet.
+    Fleet,
+    /// The stricter of both holds. Writes it into the policy that comes last; the first is the fleet's, the second the fleet's
+    /// with the values of the host in place of its own.
+    Stricter(fn(&Policy, &Policy, &mut Policy)),
+}
+
 impl PolicyKey {
+    /// Whether a joined host can have a stricter value than its fleet.
+    pub const fn may_differ_on_host(&self) -> bool {
+        matches!(self.on_host, OnHost::Stricter(_))
+    }
+
     /// The values that can stand after the `=`, in words that follow "it must be".
     pub fn values(&self) -> String {
         values::with_names(self.values)
@@ -89,6 +108,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Ask nobody for a code; ask nobody, but record what mandatory would do; ask those who have enrolled; or ask everybody",
         per_class: true,
         stricter: "mandatory, then optional; report and disabled ask nobody",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.mode = fleet.mode.max(host.mode);
+        }),
         read: |policy, text| choice(text, &Mode::ALL, Mode::name).map(|mode| policy.mode = mode),
         write: |policy| policy.mode.name().to_owned(),
     },
@@ -100,6 +122,14 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Ask for a code only at these PAM services or kinds of them",
         per_class: true,
         stricter: "more services",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            // Where the fleet asks nobody, its services say nothing.
+            both.services = if fleet.mode.asks() {
+                fleet.services.union(&host.services)
+            } else {
+                host.services.clone()
+            };
+        }),
         read: |policy, text| {
             let services = Services::read(text).ok_or(Invalid::Value)?;
             policy.services = services;
@@ -115,6 +145,7 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Show this name in prompts, messages and authenticator apps",
         per_class: false,
         stricter: "",
+        on_host: OnHost::Fleet,
         read: |policy, text| {
             if text.chars().count() > 40 {
                 return Err(Invalid::because("it must have at most 40 characters"));
@@ -138,6 +169,12 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Allow only these methods",
         per_class: true,
         stricter: "fewer methods",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            let common = fleet.methods.intersection(host.methods);
+            if common.intersects(Methods::standing_alone()) {
+                both.methods = common;
+            }
+        }),
         read: |policy, text| methods(text).map(|methods| policy.methods = methods),
         write: |policy| policy.methods.to_string(),
     },
@@ -149,6 +186,11 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Let users who must enrol do so while logging in, or refuse them until they have enrolled",
         per_class: true,
         stricter: "beforehand",
+        on_host: OnHost::Stricter(|_, host, both| {
+            if host.enrolment == Enrolment::Beforehand {
+                both.enrolment = Enrolment::Beforehand;
+            }
+        }),
         read: |policy, text| {
             choice(text, &Enrolment::ALL, Enrolment::name)
                 .map(|enrolment| policy.enrolment = enrolment)
@@ -163,6 +205,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Trust a local terminal or display for this long after a code",
         per_class: true,
         stricter: "shorter",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.console = fleet.trust.stricter(&host.trust).console;
+        }),
         read: |policy, text| trust(text).map(|trust| policy.trust.console = trust),
         write: |policy| policy.trust.console.to_string(),
     },
@@ -174,6 +219,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Trust an SSH key or the client's host key for this long after a code",
         per_class: true,
         stricter: "shorter",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.remote = fleet.trust.stricter(&host.trust).remote;
+        }),
         read: |policy, text| trust(text).map(|trust| policy.trust.remote = trust),
         write: |policy| policy.trust.remote.to_string(),
     },
@@ -185,6 +233,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Trust a login session at su, sudo and polkit for this long after a code",
         per_class: true,
         stricter: "shorter",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.elevation = fleet.trust.stricter(&host.trust).elevation;
+        }),
         read: |policy, text| trust(text).map(|trust| policy.trust.elevation = trust),
         write: |policy| policy.trust.elevation.to_string(),
     },
@@ -196,6 +247,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Trust an address for this long after a code, never longer than trust.remote",
         per_class: true,
         stricter: "shorter",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.address = fleet.trust.stricter(&host.trust).address;
+        }),
         read: |policy, text| trust(text).map(|trust| policy.trust.address = trust),
         write: |policy| policy.trust.address.to_string(),
     },
@@ -207,6 +261,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Let screen lockers skip the code for this long after the code that opened their session",
         per_class: true,
         stricter: "shorter",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.unlock = fleet.trust.stricter(&host.trust).unlock;
+        }),
         read: |policy, text| trust(text).map(|trust| policy.trust.unlock = trust),
         write: |policy| policy.trust.unlock.to_string(),
     },
@@ -218,6 +275,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Trust a device if the user ends the code with +, or after every right code",
         per_class: true,
         stricter: "ask",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.offer = fleet.trust.stricter(&host.trust).offer;
+        }),
         read: |policy, text| {
             choice(text, &Offer::ALL, Offer::name).map(|offer| policy.trust.offer = offer)
         },
@@ -231,6 +291,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Tell remote devices apart by key, or by address where there is no key",
         per_class: true,
         stricter: "key",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.identity = fleet.trust.stricter(&host.trust).identity;
+        }),
         read: |policy, text| {
             choice(text, &Identity::ALL, Identity::name)
                 .map(|identity| policy.trust.identity = identity)
@@ -245,6 +308,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Take IPv6 addresses with this many bits in common for one device",
         per_class: false,
         stricter: "more bits",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.ipv6_prefix = fleet.trust.stricter(&host.trust).ipv6_prefix;
+        }),
         read: |policy, text| {
             bounded_number(text, 56..=128).map(|bits| policy.trust.ipv6_prefix = bits)
         },
@@ -258,6 +324,11 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "End login sessions after this long (0: never)",
         per_class: true,
         stricter: "shorter, with 0 the longest",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.session_lifetime = fleet
+                .session_lifetime
+                .shorter_lifetime(host.session_lifetime);
+        }),
         read: |policy, text| trust(text).map(|lifetime| policy.session_lifetime = lifetime),
         write: |policy| policy.session_lifetime.to_string(),
     },
@@ -269,6 +340,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Lock an account after this many wrong codes in a row",
         per_class: false,
         stricter: "fewer wrong codes",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.lockout.after = fleet.lockout.after.min(host.lockout.after);
+        }),
         read: |policy, text| {
             let range = 3..=lockout::MAX_FAILURES;
             bounded_number(text, range).map(|after| policy.lockout.after = after)
@@ -283,6 +357,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Lock an account for this long at first; each further lock lasts twice as long, up to 24h",
         per_class: false,
         stricter: "longer",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.lockout.duration = fleet.lockout.duration.max(host.lockout.duration);
+        }),
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=lockout::MAX_LOCK;
             bounded_duration(text, range).map(|duration| policy.lockout.duration = duration)
@@ -297,6 +374,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send codes with this many digits",
         per_class: false,
         stricter: "more digits",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.codes.digits = fleet.codes.digits.max(host.codes.digits);
+        }),
         read: |policy, text| bounded_number(text, 6..=9).map(|digits| policy.codes.digits = digits),
         write: |policy| policy.codes.digits.to_string(),
     },
@@ -308,6 +388,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Accept a code for this long after it was sent",
         per_class: false,
         stricter: "shorter",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.codes.lifetime = fleet.codes.lifetime.min(host.codes.lifetime);
+        }),
         read: |policy, text| {
             let range = Duration::from_minutes(1)..=Duration::from_minutes(60);
             bounded_duration(text, range).map(|lifetime| policy.codes.lifetime = lifetime)
@@ -322,6 +405,7 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Bind codes in text messages to this domain, so that phones offer to fill them in",
         per_class: false,
         stricter: "",
+        on_host: OnHost::Fleet,
         read: |policy, text| {
             let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
             if !text.chars().all(is_fit) || text.len() > 60 {
@@ -340,6 +424,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Put codes into the subjects of e-mails too, where mail servers log them; they begin the text in any case",
         per_class: false,
         stricter: "off",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.code_in_subject = fleet.code_in_subject && host.code_in_subject;
+        }),
         read: |policy, text| switch(text).map(|on| policy.code_in_subject = on),
         write: |policy| written_switch(policy.code_in_subject),
     },
@@ -351,6 +438,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Wait at least this long before sending another code in the same login",
         per_class: false,
         stricter: "longer",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.codes.cooldown = fleet.codes.cooldown.max(host.codes.cooldown);
+        }),
         read: |policy, text| {
             let range = Duration::from_seconds(0)..=Duration::from_minutes(10);
             bounded_duration(text, range).map(|cooldown| policy.codes.cooldown = cooldown)
@@ -365,6 +455,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send at most this many codes per hour to one user",
         per_class: false,
         stricter: "fewer codes",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.limits.user_hourly = fleet.limits.user_hourly.min(host.limits.user_hourly);
+        }),
         read: |policy, text| limit(text).map(|most| policy.limits.user_hourly = most),
         write: |policy| policy.limits.user_hourly.to_string(),
     },
@@ -376,6 +469,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send at most this many codes per day to one address or number",
         per_class: false,
         stricter: "fewer codes",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.limits.address_daily = fleet.limits.address_daily.min(host.limits.address_daily);
+        }),
         read: |policy, text| limit(text).map(|most| policy.limits.address_daily = most),
         write: |policy| policy.limits.address_daily.to_string(),
     },
@@ -387,6 +483,10 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send at most this many codes per hour in total",
         per_class: false,
         stricter: "fewer codes",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.limits.machine_hourly =
+                fleet.limits.machine_hourly.min(host.limits.machine_hourly);
+        }),
         read: |policy, text| limit(text).map(|most| policy.limits.machine_hourly = most),
         write: |policy| policy.limits.machine_hourly.to_string(),
     },
@@ -398,6 +498,12 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send at most this many codes per hour to unverified addresses of one user",
         per_class: false,
         stricter: "fewer codes",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.limits.unverified_hourly = fleet
+                .limits
+                .unverified_hourly
+                .min(host.limits.unverified_hourly);
+        }),
         read: |policy, text| limit(text).map(|most| policy.limits.unverified_hourly = most),
         write: |policy| policy.limits.unverified_hourly.to_string(),
     },
@@ -409,6 +515,12 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send at most this many codes per day to unverified addresses of one user",
         per_class: false,
         stricter: "fewer codes",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.limits.unverified_daily = fleet
+                .limits
+                .unverified_daily
+                .min(host.limits.unverified_daily);
+        }),
         read: |policy, text| limit(text).map(|most| policy.limits.unverified_daily = most),
         write: |policy| policy.limits.unverified_daily.to_string(),
     },
@@ -420,6 +532,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send at most this many text messages with codes per day in total, a fifth of them to unverified numbers",
         per_class: false,
         stricter: "fewer messages",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.limits.sms_daily = fleet.limits.sms_daily.min(host.limits.sms_daily);
+        }),
         read: |policy, text| limit(text).map(|most| policy.limits.sms_daily = most),
         write: |policy| policy.limits.sms_daily.to_string(),
     },
@@ -431,6 +546,12 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Send the code by e-mail if its text message cannot be sent; 'on' does so even where methods lacks email",
         per_class: true,
         stricter: "off",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            if fleet.fallback_to_email != host.fallback_to_email {
+                let falls_back = fleet.sms_falls_back_to_email() && host.sms_falls_back_to_email();
+                both.fallback_to_email = Some(falls_back);
+            }
+        }),
         read: |policy, text| {
             policy.fallback_to_email = match text {
                 "" => None,
@@ -451,6 +572,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Refuse an address or number that another user has already verified",
         per_class: false,
         stricter: "on",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.unique_addresses = fleet.unique_addresses || host.unique_addresses;
+        }),
         read: |policy, text| switch(text).map(|on| policy.unique_addresses = on),
         write: |policy| written_switch(policy.unique_addresses),
     },
@@ -462,6 +586,7 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Assume this country for phone numbers written without a country code",
         per_class: false,
         stricter: "",
+        on_host: OnHost::Fleet,
         read: |policy, text| country(text).map(|country| policy.phone_country = country),
         write: |policy| policy.phone_country.clone().unwrap_or_default(),
     },
@@ -473,6 +598,7 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Let users enrol phone numbers from these countries; only an administrator can set others",
         per_class: true,
         stricter: "fewer countries",
+        on_host: OnHost::Fleet,
         read: |policy, text| countries(text).map(|countries| policy.phone_countries = countries),
         write: |policy| policy.phone_countries.join(","),
     },
@@ -484,6 +610,10 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Notify users of changes to their second factor by these channels",
         per_class: false,
         stricter: "more channels",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            let either = |channel| fleet.notices[channel] || host.notices[channel];
+            both.notices = PerChannel::from_fn(either);
+        }),
         read: |policy, text| channels(text).map(|channels| policy.notices = channels),
         write: |policy| written_channels(policy.notices),
     },
@@ -495,6 +625,9 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "Keep events in the log for this long",
         per_class: false,
         stricter: "longer",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.log_keep = fleet.log_keep.max(host.log_keep);
+        }),
         read: |policy, text| {
             let range = Duration::from_minutes(24 * 60)..=LONGEST;
             bounded_duration(text, range).map(|keep| policy.log_keep = keep)
@@ -509,6 +642,7 @@ pub static KEYS: [PolicyKey; 34] = [
         help: "On a host that has joined a fleet, have its servers decide about these accounts, never about root",
         per_class: false,
         stricter: "",
+        on_host: OnHost::Fleet,
         read: |policy, text| {
             let accounts = SharedAccounts::read(text).ok_or(Invalid::Value)?;
             policy.shared_accounts = accounts;

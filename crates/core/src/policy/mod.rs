@@ -8,7 +8,7 @@ mod keys;
 mod values;
 
 pub use crate::device::trust::{Identity, Offer, Trust};
-pub use keys::{KEYS, PolicyKey, ValueForm, find};
+pub use keys::{KEYS, OnHost, PolicyKey, ValueForm, find};
 
 use crate::channel::PerChannel;
 use crate::duration::Duration;
@@ -231,6 +231,25 @@ impl Policy {
         Ok(policy)
     }
 
+    /// This policy, the fleet's, made stricter by the `settings` of a host. A setting that would be weaker, or that a host cannot
+    /// have, changes nothing.
+    pub fn tightened<'a>(
+        &self,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, BadSetting> {
+        let mut host = self.clone();
+        for (name, value) in settings {
+            host.set(name, value)?;
+        }
+        let mut both = self.clone();
+        for key in &KEYS {
+            if let OnHost::Stricter(combine) = key.on_host {
+                combine(self, &host, &mut both);
+            }
+        }
+        Ok(both)
+    }
+
     fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
         let key = find(name).ok_or_else(|| BadSetting::Unknown(name.to_owned()))?;
         (key.read)(self, value).map_err(|invalid| BadSetting::Value {
@@ -389,6 +408,108 @@ mod tests {
             Err(BadSetting::NotPerClass("lockout.after"))
         );
         assert!(machine.overridden([("mode", "maybe")]).is_err());
+    }
+
+    /// Values of the keys of which a joined host can have a stricter one, the weakest first. For services, methods and channels
+    /// that order is not the only one: see the next test.
+    const FROM_WEAK_TO_STRICT: &[(&str, &[&str])] = &[
+        ("mode", &["disabled", "report", "optional", "mandatory"]),
+        ("services", &["ssh", "ssh,sudo", "all"]),
+        ("methods", &["app,email,sms,backup", "app,backup", "app"]),
+        ("enrolment", &["at-login", "beforehand"]),
+        ("trust.console", &["30d", "12h", "0"]),
+        ("trust.remote", &["30d", "12h", "0"]),
+        ("trust.elevation", &["30d", "12h", "0"]),
+        ("trust.address", &["30d", "12h", "0"]),
+        ("trust.unlock", &["30d", "12h", "0"]),
+        ("trust.offer", &["always", "ask"]),
+        ("trust.identity", &["key-or-address", "key"]),
+        ("trust.ipv6-prefix", &["56", "64", "128"]),
+        ("session.lifetime", &["0", "90d", "1d"]),
+        ("lockout.after", &["100", "10", "3"]),
+        ("lockout.for", &["1m", "15m", "1d"]),
+        ("code.digits", &["6", "9"]),
+        ("code.lifetime", &["1h", "10m", "1m"]),
+        ("code.in-subject", &["on", "off"]),
+        ("resend.cooldown", &["0", "30s", "10m"]),
+        ("send.user-hourly", &["50", "20", "1"]),
+        ("send.address-daily", &["500", "100", "1"]),
+        ("send.machine-hourly", &["5000", "1000", "1"]),
+        ("send.unverified-hourly", &["9", "3", "1"]),
+        ("send.unverified-daily", &["9", "5", "1"]),
+        ("send.sms-daily", &["5000", "1000", "1"]),
+        ("fallback.sms-to-email", &["on", "off"]),
+        ("addresses.unique", &["off", "on"]),
+        ("notices", &["none", "email", "email,sms"]),
+        ("log.keep", &["1d", "400d", "99999d"]),
+    ];
+
+    #[test]
+    fn what_a_host_sets_is_never_weaker_than_either_whatever_the_key() {
+        for key in &KEYS {
+            let listed = FROM_WEAK_TO_STRICT.iter().find(|row| row.0 == key.name);
+            let Some((name, values)) = listed else {
+                assert!(!key.may_differ_on_host(), "{} has no order here", key.name);
+                let (fleet, host) = another_value(key);
+                let fleet = Policy::from_settings([(key.name, fleet)]).unwrap();
+                let both = fleet.tightened([(key.name, host)]).unwrap();
+                assert_eq!(both, fleet, "{} is the fleet's", key.name);
+                continue;
+            };
+            assert!(
+                key.may_differ_on_host() && !key.stricter.is_empty(),
+                "{name}"
+            );
+            for (i, fleet) in values.iter().enumerate() {
+                for (j, host) in values.iter().enumerate() {
+                    // Services count where the fleet asks anybody.
+                    let mode = (*name != "mode").then_some(("mode", "optional"));
+                    let settings = mode.into_iter().chain([(*name, *fleet)]);
+                    let fleet_s = Policy::from_settings(settings).unwrap();
+                    let both = fleet_s.tightened([(*name, *host)]).unwrap();
+                    let stricter = values[i.max(j)];
+                    assert_eq!(key.value(&both), stricter, "{name}: {fleet} and {host}");
+                }
+            }
+        }
+    }
+
+    /// Two values of a key of which a host can have none.
+    fn another_value(key: &PolicyKey) -> (&'static str, &'static str) {
+        match key.name {
+            "application-name" => ("Fleet", "Host"),
+            "code.domain" => ("example.org", "example.com"),
+            "phone.country" => ("DE", "AT"),
+            "phone.countries" => ("DE,AT", "DE"),
+            "fleet.accounts" => ("alice", "directory"),
+            name => panic!("say here, or in the other list, what a host can do to {name}"),
+        }
+    }
+
+    #[test]
+    fn sets_of_which_neither_holds_the_other_are_combined() {
+        let both = |key: &str, fleet: &str, host: &str| {
+            let fleet = Policy::from_settings([("mode", "optional"), (key, fleet)]).unwrap();
+            find(key)
+                .unwrap()
+                .value(&fleet.tightened([(key, host)]).unwrap())
+        };
+        assert_eq!(both("services", "ssh", "sudo,ssh"), "ssh,sudo");
+        assert_eq!(both("methods", "app,sms", "app,email"), "app");
+        assert_eq!(both("notices", "email", "sms"), "email,sms");
+        // Nothing would be left that a login can be proved with.
+        assert_eq!(both("methods", "app,backup", "sms,backup"), "app,backup");
+    }
+
+    #[test]
+    fn a_host_may_ask_at_few_services_where_its_fleet_asks_nobody() {
+        let settings = [("mode", "mandatory"), ("services", "ssh")];
+        let both = Policy::default().tightened(settings).unwrap();
+        assert_eq!(
+            (both.mode, both.services.to_string().as_str()),
+            (Mode::Mandatory, "ssh")
+        );
+        assert!(Policy::default().tightened([("mode", "maybe")]).is_err());
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn rules<'a>(side: Side<'a>, groups: &mut Vec<&'a Group>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for class in rulebook.classes() {
         // A rulebook that exists is valid.
-        let Ok(policy) = class.policy(rulebook.machine()) else {
+        let Ok(policy) = rulebook.policy_of(class) else {
             continue;
         };
         let at = groups
