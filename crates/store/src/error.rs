@@ -132,8 +132,14 @@ pub enum StoreError {
     /// There is a host of this name.
     #[error("there is already a host called '{0}'")]
     HostExists(String),
+    /// There is a server of this name.
+    #[error("there is already a server called '{0}'")]
+    ServerExists(String),
+    /// The store is that of a fleet, whose first server this is.
+    #[error("the store of this machine is that of a fleet already, whose first server is '{0}'")]
+    FleetExists(String),
     /// A host cannot be called that.
-    #[error("a host cannot be called '{}': a name has 1 to 64 of a-z, 0-9, '-' and '.'", .0.escape_debug())]
+    #[error("a host or server cannot be called '{}': a name has 1 to 64 of a-z, 0-9, '-' and '.'", .0.escape_debug())]
     BadHostName(String),
     /// This machine has joined a fleet.
     #[error("this machine has already joined a fleet, as '{0}'")]

@@ -10,7 +10,7 @@ use crate::sql::fleet::{self, Host, HostRights, JoinedFleet};
 use crate::tx::Tx;
 
 /// How long a host may take to join, in seconds: 15 minutes.
-const TOKEN_LIFETIME: u64 = 15 * 60;
+pub(crate) const TOKEN_LIFETIME: u64 = 15 * 60;
 /// So many wrong codes on all hosts lock a user out of all of them, and of this server, until an administrator comes.
 const MOST_FAILURES: u64 = 50;
 /// So many of them one host accounts for at most, so that it takes three hosts to do that.
@@ -75,6 +75,8 @@ impl Store {
             token_until: Some(now.after(TOKEN_LIFETIME)),
             key_until: None,
             seen_at: None,
+            renewals: 0,
+            copied_at: None,
         };
         self.change(origin, now, |tx| {
             match fleet::find(tx.db, name)? {
@@ -92,6 +94,26 @@ impl Store {
             };
             tx.record(None, &event)?;
             Ok(host.clone())
+        })
+    }
+
+    /// Lets the host `name`, which has joined before, join again within 15 minutes, with the rights that it has. What it has
+    /// now stays good until it does. `None`: there is no such host.
+    pub fn readmit_host(
+        &self,
+        name: &str,
+        token: &[u8; 32],
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Host>, StoreError> {
+        self.change(origin, now, |tx| {
+            let Some(found) = fleet::find(tx.db, name)? else {
+                return Ok(None);
+            };
+            fleet::set_token(tx.db, &found.id, token, now.after(TOKEN_LIFETIME))?;
+            let name = found.name;
+            tx.record(None, &Event::HostReadmitted { name })?;
+            fleet::find_by_id(tx.db, &found.id)
         })
     }
 
@@ -209,7 +231,7 @@ pub(crate) fn failures(tx: &Tx<'_>, user: i64) -> Result<u64, StoreError> {
     fleet::failures(tx.db, user, MOST_OF_A_HOST)
 }
 
-fn check_name(name: &str) -> Result<(), StoreError> {
+pub(crate) fn check_name(name: &str) -> Result<(), StoreError> {
     let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     if (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_good) {
         Ok(())
@@ -456,6 +478,8 @@ mod tests {
             host: "h".into(),
             name: "web1".into(),
             joined_at: bench.now,
+            servers: Vec::new(),
+            renewed: None,
         };
         assert_eq!(store.rules_in_force().unwrap().fleet, None);
         store.join_fleet(&joined, &origin(), bench.now).unwrap();

@@ -24,8 +24,9 @@ pub(crate) fn find_in_force(
     key: &[u8; 32],
     now: Timestamp,
 ) -> Result<Host, StoreError> {
-    let is_in_force = |host: &Host| host.key_until.is_some_and(|until| now < until);
-    fleet::find_by_key(db, key)?
+    let is_in_force =
+        |host: &Host| host.copied_at.is_none() && host.key_until.is_some_and(|until| now < until);
+    fleet::find_by_key(db, key, now)?
         .filter(is_in_force)
         .ok_or(StoreError::HostRefused)
 }

@@ -58,6 +58,12 @@ impl fmt::Display for Owner<'_> {
 }
 
 impl SealingKey {
+    /// The key that seals what only the holder of `secret` may open. The secret must be a random one.
+    pub(crate) fn from_secret(secret: &[u8]) -> Self {
+        let purpose = b"twofa: key from a secret".as_slice();
+        Self::new(&mac(&[0; KEY_BYTES], &[purpose, secret]))
+    }
+
     pub(crate) fn new(bytes: &[u8; KEY_BYTES]) -> Self {
         Self {
             cipher: XChaCha20Poly1305::new(&Key::from(*bytes)),

@@ -215,6 +215,8 @@ impl Administration {
             host: files.host.to_string(),
             name: name.to_owned(),
             joined_at: now,
+            servers: Vec::new(),
+            renewed: None,
         };
         Ok(self.store().join_fleet(&joined, &self.origin(), now)?)
     }

@@ -183,6 +183,12 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::HostAdded { .. }
         | Event::HostJoined { .. }
         | Event::HostRemoved { .. }
+        | Event::HostReadmitted { .. }
+        | Event::HostRenewed { .. }
+        | Event::HostCopied { .. }
+        | Event::ServerAdded { .. }
+        | Event::ServerJoined { .. }
+        | Event::ServerRemoved { .. }
         | Event::FleetJoined { .. }
         | Event::FleetLeft { .. }
         | Event::TrustRenewed { .. }

@@ -76,6 +76,12 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::HostAdded { name, .. }
         | Event::HostJoined { name }
         | Event::HostRemoved { name }
+        | Event::HostReadmitted { name }
+        | Event::HostRenewed { name }
+        | Event::HostCopied { name }
+        | Event::ServerAdded { name }
+        | Event::ServerJoined { name }
+        | Event::ServerRemoved { name }
         | Event::FleetJoined { name }
         | Event::FleetLeft { name } => format!("'{name}'"),
         Event::DeviceTrusted { device, until } | Event::TrustRenewed { device, until } => {

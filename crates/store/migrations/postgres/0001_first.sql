@@ -386,6 +386,23 @@ CREATE TABLE host (
     key         bytea UNIQUE, -- SHA-256 of the public key of its certificate
     key_until   bigint,
     joined_at   bigint,
+    seen_at     bigint,
+    previous_key   bytea UNIQUE, -- the one that it had before it renewed its certificate, with which what it has begun goes on
+    previous_until bigint,
+    renewals       bigint NOT NULL DEFAULT 0,
+    copied_at      bigint -- when two machines turned out to have its key
+);
+
+-- On a server: the servers of the fleet. One without the time at which it joined may join with its token.
+CREATE TABLE fleet_server (
+    id          text COLLATE "C" PRIMARY KEY,
+    name        text COLLATE "C" NOT NULL UNIQUE,
+    addresses   text COLLATE "C" NOT NULL, -- where hosts reach it, with commas between them
+    added_at    bigint NOT NULL,
+    token       bytea UNIQUE, -- SHA-256 of the secret with which it may join
+    token_until bigint,
+    package     bytea, -- its certificate and key, sealed with that secret
+    joined_at   bigint,
     seen_at     bigint
 );
 
@@ -406,7 +423,11 @@ CREATE TABLE joined_fleet (
     fleet     text COLLATE "C" NOT NULL,
     host      text COLLATE "C" NOT NULL,
     name      text COLLATE "C" NOT NULL,
-    joined_at bigint NOT NULL
+    joined_at bigint NOT NULL,
+    servers     text COLLATE "C", -- what it was given after it joined: where servers are, with commas between them,
+    certificate text COLLATE "C", -- and a certificate
+    key         bytea, -- with its key, sealed
+    next_key    bytea  -- the key, sealed, for which it has asked for a certificate
 );
 
 -- Events whose content gave way to event `instead`, which sums them up.

@@ -211,6 +211,36 @@ pub enum Event {
         /// The name that the administrator gave it.
         name: String,
     },
+    /// An administrator lets a host join again that had joined before.
+    HostReadmitted {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// A host has a new certificate.
+    HostRenewed {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// A host asked for a new certificate with one that it had renewed before: two machines have its key, and both are refused.
+    HostCopied {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// An administrator added a server to the fleet, which may now join.
+    ServerAdded {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// A server has joined.
+    ServerJoined {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// An administrator removed a server from the fleet.
+    ServerRemoved {
+        /// The name that the administrator gave it.
+        name: String,
+    },
     /// This machine has joined a fleet.
     FleetJoined {
         /// The name that this machine has there.
@@ -347,6 +377,12 @@ impl Event {
             | Self::HostAdded { .. }
             | Self::HostJoined { .. }
             | Self::HostRemoved { .. }
+            | Self::HostReadmitted { .. }
+            | Self::HostRenewed { .. }
+            | Self::HostCopied { .. }
+            | Self::ServerAdded { .. }
+            | Self::ServerJoined { .. }
+            | Self::ServerRemoved { .. }
             | Self::FleetJoined { .. }
             | Self::FleetLeft { .. }
             | Self::TrustRenewed { .. }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 49] = [
+pub const EVENT_NAMES: [EventName; 55] = [
     event(
         "passed",
         "method label channel kind",
@@ -165,6 +165,32 @@ pub const EVENT_NAMES: [EventName; 49] = [
         "host-removed",
         "name",
         "An administrator removed a host from the fleet",
+    ),
+    event(
+        "host-readmitted",
+        "name",
+        "An administrator let a host of the fleet join again",
+    ),
+    event(
+        "host-renewed",
+        "name",
+        "A host of the fleet got a new certificate",
+    ),
+    event(
+        "host-copied",
+        "name",
+        "A host and a copy of it used the same certificate; both are refused",
+    ),
+    event(
+        "server-added",
+        "name",
+        "An administrator added a server to the fleet",
+    ),
+    event("server-joined", "name", "A server joined the fleet"),
+    event(
+        "server-removed",
+        "name",
+        "An administrator removed a server from the fleet",
     ),
     event("fleet-joined", "name", "This machine joined a fleet"),
     event("fleet-left", "name", "This machine left its fleet"),

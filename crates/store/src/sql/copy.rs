@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 31] = [
+pub(crate) static TABLES: [Table; 32] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -101,13 +101,21 @@ pub(crate) static TABLES: [Table; 31] = [
     ),
     table(
         "host",
-        "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at",
+        "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at, previous_key, previous_until,
+         renewals, copied_at",
+    ),
+    table(
+        "fleet_server",
+        "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at",
     ),
     table(
         "host_attempts",
         "user, host, attempts, cleared_through, locked_until",
     ),
-    table("joined_fleet", "id, fleet, host, name, joined_at"),
+    table(
+        "joined_fleet",
+        "id, fleet, host, name, joined_at, servers, certificate, key, next_key",
+    ),
     table("dropped_event", "id, leaf, instead"),
     table("journal", "id, pruned_at"),
     table(

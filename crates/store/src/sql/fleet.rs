@@ -24,6 +24,10 @@ pub struct Host {
     pub key_until: Option<Timestamp>,
     /// When somebody last logged in there, to within a minute; `None`: not yet.
     pub seen_at: Option<Timestamp>,
+    /// How often it has renewed its certificate since it joined.
+    pub renewals: u64,
+    /// When two machines turned out to have its key; `None`: that has not happened since it joined.
+    pub copied_at: Option<Timestamp>,
 }
 
 /// What a host may do.
@@ -46,9 +50,30 @@ pub struct JoinedFleet {
     pub name: String,
     /// When it joined.
     pub joined_at: Timestamp,
+    /// Where servers are, as it was last told by one; empty: not yet.
+    pub servers: Vec<String>,
+    /// Its certificate, as PEM, and the key of that; `None`: the ones with which it joined.
+    pub renewed: Option<Renewed>,
 }
 
-const HOST: &str = "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at FROM host";
+/// A certificate that a host got after it joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// The certificate, as PEM.
+    pub certificate: String,
+    /// Its key, sealed.
+    pub(crate) key: Vec<u8>,
+}
+
+/// The keys of a host, as SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HostKeys {
+    pub(crate) current: Option<[u8; 32]>,
+    pub(crate) previous: Option<[u8; 32]>,
+}
+
+const HOST: &str = "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at, renewals, copied_at
+                    FROM host";
 
 /// Every host, by name.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<Host>, StoreError> {
@@ -59,9 +84,18 @@ pub(crate) fn find(db: &Db<'_>, name: &str) -> Result<Option<Host>, StoreError> 
     db.query_opt(&format!("{HOST} WHERE name = ?1"), values![name], host)
 }
 
-/// The host whose certificate has this key.
-pub(crate) fn find_by_key(db: &Db<'_>, key: &[u8; 32]) -> Result<Option<Host>, StoreError> {
-    db.query_opt(&format!("{HOST} WHERE key = ?1"), values![key], host)
+/// The host whose certificate has this key, or had it until a moment ago.
+pub(crate) fn find_by_key(
+    db: &Db<'_>,
+    key: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<Host>, StoreError> {
+    let sql = format!("{HOST} WHERE key = ?1 OR (previous_key = ?1 AND previous_until > ?2)");
+    db.query_opt(&sql, values![key, now], host)
+}
+
+pub(crate) fn find_by_id(db: &Db<'_>, id: &str) -> Result<Option<Host>, StoreError> {
+    db.query_opt(&format!("{HOST} WHERE id = ?1"), values![id], host)
 }
 
 /// The host that may join with this token.
@@ -96,11 +130,59 @@ pub(crate) fn join(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let joined = db.execute(
-        "UPDATE host SET token = NULL, token_until = NULL, key = ?2, key_until = ?3, joined_at = ?4
+        "UPDATE host SET token = NULL, token_until = NULL, key = ?2, key_until = ?3, joined_at = ?4,
+                         previous_key = NULL, previous_until = NULL, renewals = 0, copied_at = NULL
          WHERE token = ?1 AND token_until > ?4",
         values![token, key, key_until, now],
     )?;
     Ok(joined == 1)
+}
+
+/// Lets the host join again with `token`.
+pub(crate) fn set_token(
+    db: &Db<'_>,
+    id: &str,
+    token: &[u8; 32],
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE host SET token = ?2, token_until = ?3 WHERE id = ?1";
+    db.execute(sql, values![id, token, until])?;
+    Ok(())
+}
+
+/// The keys of the host.
+pub(crate) fn keys(db: &Db<'_>, id: &str) -> Result<HostKeys, StoreError> {
+    let sql = "SELECT key, previous_key FROM host WHERE id = ?1";
+    db.query_one(sql, values![id], |row| {
+        Ok(HostKeys {
+            current: row.get("key")?,
+            previous: row.get("previous_key")?,
+        })
+    })
+}
+
+/// Puts `key` in the place of `previous`, which goes on to be good until `previous_until`. Says whether `previous` was the
+/// host's key: of any number of transactions, one gets `true`.
+pub(crate) fn renew_key(
+    db: &Db<'_>,
+    id: &str,
+    previous: &[u8; 32],
+    previous_until: Timestamp,
+    (key, key_until): (&[u8; 32], Timestamp),
+) -> Result<bool, StoreError> {
+    let renewed = db.execute(
+        "UPDATE host SET key = ?2, key_until = ?3, previous_key = ?4, previous_until = ?5, renewals = renewals + 1
+         WHERE id = ?1 AND key = ?4",
+        values![id, key, key_until, previous, previous_until],
+    )?;
+    Ok(renewed == 1)
+}
+
+/// Notes that two machines have the host's key, neither of which is let in from now on.
+pub(crate) fn set_copied(db: &Db<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE host SET copied_at = ?2 WHERE id = ?1";
+    db.execute(sql, values![id, now])?;
+    Ok(())
 }
 
 pub(crate) fn delete(db: &Db<'_>, id: &str) -> Result<(), StoreError> {
@@ -117,7 +199,7 @@ pub(crate) fn set_seen(db: &Db<'_>, id: &str, now: Timestamp) -> Result<(), Stor
 /// The attempts on `user` at the host whose certificate has this key.
 pub(crate) fn throttle(db: &Db<'_>, user: i64, key: &[u8; 32]) -> Result<Throttle, StoreError> {
     let sql = "SELECT attempts, cleared_through, locked_until FROM host_attempts JOIN host ON host.id = host
-               WHERE user = ?1 AND key = ?2";
+               WHERE user = ?1 AND (key = ?2 OR previous_key = ?2)";
     let throttle = db.query_opt(sql, values![user, key], |row| {
         Ok(Throttle {
             attempts: row.get("attempts")?,
@@ -135,7 +217,7 @@ pub(crate) fn save_throttle(
     throttle: Throttle,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO host_attempts (user, host, attempts, cleared_through, locked_until)
-               VALUES (?1, (SELECT id FROM host WHERE key = ?2), ?3, ?4, ?5)
+               VALUES (?1, (SELECT id FROM host WHERE key = ?2 OR previous_key = ?2), ?3, ?4, ?5)
                ON CONFLICT (user, host) DO UPDATE SET attempts = excluded.attempts,
                    cleared_through = excluded.cleared_through, locked_until = excluded.locked_until";
     let until = throttle.locked_until;
@@ -170,15 +252,49 @@ pub(crate) fn clear_failures(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
 
 /// The fleet that this machine has joined.
 pub(crate) fn joined(db: &Db<'_>) -> Result<Option<JoinedFleet>, StoreError> {
-    let sql = "SELECT fleet, host, name, joined_at FROM joined_fleet";
+    let sql = "SELECT fleet, host, name, joined_at, servers, certificate, key FROM joined_fleet";
     db.query_opt(sql, values![], |row| {
+        let (certificate, key) = (row.get("certificate")?, row.get("key")?);
         Ok(JoinedFleet {
             fleet: row.get("fleet")?,
             host: row.get("host")?,
             name: row.get("name")?,
             joined_at: row.get("joined_at")?,
+            servers: split(&row.get::<Option<String>>("servers")?.unwrap_or_default()),
+            renewed: Option::zip(certificate, key)
+                .map(|(certificate, key)| Renewed { certificate, key }),
         })
     })
+}
+
+/// Notes where servers are.
+pub(crate) fn set_servers(db: &Db<'_>, servers: &[String]) -> Result<(), StoreError> {
+    let sql = "UPDATE joined_fleet SET servers = ?1";
+    db.execute(sql, values![servers.join(",")])?;
+    Ok(())
+}
+
+/// The key (sealed) for which the host has asked for a certificate.
+pub(crate) fn next_key(db: &Db<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "SELECT next_key FROM joined_fleet";
+    let found = db.query_opt(sql, values![], |row| row.get("next_key"))?;
+    Ok(found.flatten())
+}
+
+pub(crate) fn set_next_key(db: &Db<'_>, sealed: &[u8]) -> Result<(), StoreError> {
+    db.execute("UPDATE joined_fleet SET next_key = ?1", values![sealed])?;
+    Ok(())
+}
+
+/// Puts the certificate and the key for which it was asked in the place of those before.
+pub(crate) fn set_certificate(
+    db: &Db<'_>,
+    certificate: &str,
+    sealed: &[u8],
+) -> Result<(), StoreError> {
+    let sql = "UPDATE joined_fleet SET certificate = ?1, key = ?2, next_key = NULL";
+    db.execute(sql, values![certificate, sealed])?;
+    Ok(())
 }
 
 pub(crate) fn set_joined(db: &Db<'_>, fleet: &JoinedFleet) -> Result<(), StoreError> {
@@ -195,13 +311,11 @@ pub(crate) fn delete_joined(db: &Db<'_>) -> Result<(), StoreError> {
 }
 
 fn host(row: &Row<'_>) -> Result<Host, StoreError> {
-    let services: String = row.get("services")?;
-    let services = services.split(',').filter(|service| !service.is_empty());
     Ok(Host {
         id: row.get("id")?,
         name: row.get("name")?,
         rights: HostRights {
-            services: services.map(str::to_owned).collect(),
+            services: split(&row.get::<String>("services")?),
             may_enrol: row.get("may_enrol")?,
         },
         added_at: row.get("added_at")?,
@@ -209,5 +323,13 @@ fn host(row: &Row<'_>) -> Result<Host, StoreError> {
         token_until: row.get("token_until")?,
         key_until: row.get("key_until")?,
         seen_at: row.get("seen_at")?,
+        renewals: row.get("renewals")?,
+        copied_at: row.get("copied_at")?,
     })
+}
+
+/// The parts of a list with commas.
+pub(super) fn split(list: &str) -> Vec<String> {
+    let parts = list.split(',').filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
 }

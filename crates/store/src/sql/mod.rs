@@ -21,6 +21,7 @@ pub(crate) mod postgres;
 pub(crate) mod providers;
 pub(crate) mod security_keys;
 pub(crate) mod sends;
+pub(crate) mod servers;
 pub(crate) mod sessions;
 pub(crate) mod sqlite;
 pub(crate) mod tickets;

@@ -209,6 +209,12 @@ fn samples() -> Vec<Event> {
         },
         Event::HostJoined { name: name() },
         Event::HostRemoved { name: name() },
+        Event::HostReadmitted { name: name() },
+        Event::HostRenewed { name: name() },
+        Event::HostCopied { name: name() },
+        Event::ServerAdded { name: name() },
+        Event::ServerJoined { name: name() },
+        Event::ServerRemoved { name: name() },
         Event::FleetJoined { name: name() },
         Event::FleetLeft { name: name() },
         Event::DeviceTrusted {
