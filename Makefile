@@ -44,6 +44,7 @@ help:
 	@echo 'make test      run all tests (end-to-end tests need root)'
 	@echo 'make lint      check formatting, code and manuals'
 	@echo 'make bench     compare login times with pam_google_authenticator and pam_oath (root)'
+	@echo 'make bench-fleet  measure a fleet over PostgreSQL: rates, memory, a thousand hosts (root)'
 	@echo 'make screenshots  draw the pictures of the README again (root)'
 	@echo 'make build     build everything in release mode'
 	@echo 'make install   install the result [DESTDIR= PREFIX=/usr PAMDIR=] (root)'
@@ -142,10 +143,10 @@ pictures: dependencies
 	@{ mkdir -p '$(TARGET)/pictures' && TWOFA_PICTURES='$(abspath $(TARGET)/pictures)' \
 	   $(CARGO) test --locked -p twofa-e2e --test mail_clients && echo 'The pictures are in $(TARGET)/pictures.'; } $(GIVE_BACK)
 
-.PHONY: bench
-bench: dependencies
-	@$(if $(ROOT),,echo 'make bench starts throwaway machines, which needs root: run it with sudo.'; exit 1)
-	@$(CARGO) run --locked --release -p twofa-e2e --bin bench $(GIVE_BACK)
+.PHONY: bench bench-fleet
+bench bench-fleet: dependencies
+	@$(if $(ROOT),,echo 'make $@ starts throwaway machines, which needs root: run it with sudo.'; exit 1)
+	@$(CARGO) run --locked --release -p twofa-e2e --bin bench$(if $(filter bench-fleet,$@), -- --fleet) $(GIVE_BACK)
 
 # Installs what `make build` built. On the running system (no DESTDIR), the first time also creates the system user,
 # the store and its key; never again, because a missing store must not be replaced by an empty one. Starts the broker on

@@ -105,7 +105,7 @@ impl Row {
 }
 
 /// Lets all users log in with each of their codes. Returns the time of all logins together and of each.
-fn log_in<'a>(
+pub fn log_in<'a>(
     machine: &Machine,
     at_once: usize,
     users: impl Iterator<Item = (&'a User, Vec<String>)>,

@@ -122,14 +122,15 @@ session required pam_deny.so
 ";
 
 /// A machine without a broker, with every user and every service.
-fn machine(disk: &Path, users: &Users) -> Machine {
+pub fn machine(disk: &Path, users: &Users) -> Machine {
     let builder = Machine::new().on_disk(disk).without_broker();
     add_services(add_users(builder, users))
         .pam("other", OTHER)
         .build()
 }
 
-fn machine_with_store(disk: &Path, users: &Users, store: &Location) -> Machine {
+/// The same with a copy of `store`.
+pub fn machine_with_store(disk: &Path, users: &Users, store: &Location) -> Machine {
     let machine = machine(disk, users);
     copy_store(&machine, store);
     machine

@@ -15,11 +15,13 @@
 //! A [`stopwatch`] inside each machine ([`inside`]) times single logins; rounds go through all machines one after the
 //! other, in an order that changes, so that noise hits all alike. [`report`] and [`targets`] present what was measured.
 //!
-//! `--quick` measures fewer rounds and leaves out the million.
+//! `--quick` measures fewer rounds and leaves out the million. `--fleet`, which is `make bench-fleet`, measures a [`fleet`] over
+//! PostgreSQL and nothing else.
 
 #![forbid(unsafe_code)]
-// A benchmark talks to the terminal, and what breaks ends it.
+// A benchmark talks to the terminal, what breaks ends it, and none of its numbers is large.
 #![allow(
+    clippy::cast_precision_loss,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
@@ -31,6 +33,7 @@ mod administration;
 mod concurrent;
 mod confirmed;
 mod facts;
+mod fleet;
 mod footprint;
 mod grants;
 mod inside;
@@ -96,18 +99,40 @@ fn main() -> ExitCode {
     {
         [] => FULL,
         ["--quick"] => QUICK,
+        ["--fleet"] => return finish(measure_fleet),
+        ["--inside", "hosts"] => return fleet::hosts::serve(),
         ["--inside", "stopwatch"] => return inside::stopwatch(),
         ["--inside", "null-broker"] => return null_broker::serve(),
         ["--inside", "concurrent", at_once] => return inside::concurrent(at_once),
         ["--inside", "during", command] => return administration::log_in_during(command),
         ["--inside", "prompts", at_once] => return inside::prompts(at_once),
         _ => {
-            eprintln!("usage: bench [--quick]");
+            eprintln!("usage: bench [--quick | --fleet]");
             return ExitCode::from(2);
         }
     };
-    // The panic has been reported by then, and the machines are gone.
-    panic::catch_unwind(|| measure(plan)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    finish(|| measure(plan))
+}
+
+/// The exit code of `measure`. A panic has been reported by then, and the machines are gone.
+fn finish(measure: impl FnOnce() + panic::UnwindSafe) -> ExitCode {
+    panic::catch_unwind(measure).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+fn measure_fleet() {
+    let folder = folder();
+    fs::create_dir_all(&folder).expect("the folder of the report");
+    let disk = tempfile::tempdir_in(&folder).expect("a folder for the disks of the machines");
+    let start = Instant::now();
+    let progress = |what: &str| eprintln!("[{:3} s] {what}", start.elapsed().as_secs());
+    let report = fleet::measure(disk.path(), FULL.rounds, &progress);
+    save(&folder.join("fleet.md"), &report);
+}
+
+fn save(path: &Path, report: &str) {
+    fs::write(path, report).expect("the report can be written");
+    println!("{report}");
+    eprintln!("This is in {} too.", path.display());
 }
 
 fn measure(plan: Plan) {
@@ -150,10 +175,7 @@ fn measure(plan: Plan) {
         took: start.elapsed(),
     }
     .to_string();
-    let path = folder.join("report.md");
-    fs::write(&path, &report).expect("the report can be written");
-    println!("{report}");
-    eprintln!("This is in {} too.", path.display());
+    save(&folder.join("report.md"), &report);
 }
 
 /// `target/bench`, beside the folder of the profile this was built with.

@@ -81,7 +81,8 @@ pub fn oath_file(size: usize, timed: &[User]) -> String {
     })
 }
 
-fn create(folder: &Path, at: Timestamp) -> (Store, Location) {
+/// An empty store in `folder`, in which who has enrolled is asked.
+pub fn create(folder: &Path, at: Timestamp) -> (Store, Location) {
     let location = Location {
         database: folder.join("twofa.db"),
         key: folder.join("secret.key"),
@@ -125,7 +126,8 @@ fn counting() -> Parameters {
     Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).expect("RFC 4226 allows that")
 }
 
-fn app(key: Key, parameters: Parameters) -> NewApp {
+/// An authenticator with this key that has not been used.
+pub fn app(key: Key, parameters: Parameters) -> NewApp {
     NewApp {
         label: "phone".into(),
         app: App {
@@ -136,6 +138,7 @@ fn app(key: Key, parameters: Parameters) -> NewApp {
     }
 }
 
-fn now() -> Timestamp {
+/// The present.
+pub fn now() -> Timestamp {
     Timestamp::from_unix(unix_now().cast_signed())
 }

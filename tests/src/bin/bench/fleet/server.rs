@@ -1,0 +1,190 @@
+//! A machine with PostgreSQL and a server of the fleet, and the process in it that is many hosts.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use twofa_e2e::Machine;
+use twofa_store::Location;
+
+use crate::machines;
+use crate::stopwatch::copy_into;
+use crate::users::Users;
+
+const PORT: u16 = 6238;
+
+/// Debian's PostgreSQL as it is installed, with a database for a store, behind a socket.
+const DATABASE: &str = "install -d -o postgres /srv/db && cd / &&
+    as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&
+    $as $bin/initdb --auth=trust --locale=C --encoding=UTF8 --username=twofa /srv/db/data >/dev/null &&
+    $as $bin/pg_ctl -D /srv/db/data -o '-k /srv/db -c listen_addresses= -c max_connections=200 \
+        -c shared_preload_libraries=pg_stat_statements' -l /srv/db/log -w start \
+        >/dev/null && $bin/createdb -h /srv/db -U twofa twofa &&
+    psql -q -h /srv/db -U twofa twofa -c 'CREATE SCHEMA counting; CREATE EXTENSION pg_stat_statements SCHEMA counting'";
+const MOVE: &str = "twofa store move --to 'postgres://twofa@%2Fsrv%2Fdb/twofa'";
+
+/// A server.
+pub struct Server {
+    /// Its machine.
+    pub machine: Machine,
+}
+
+impl Server {
+    /// One whose store was made at `store`, and is then moved to PostgreSQL.
+    pub fn make(disk: &Path, users: &Users, store: &Location, address: &str) -> Self {
+        let machine = machines::machine_with_store(disk, users, store);
+        machine.run(DATABASE).ok();
+        // It takes longer than a command of a test may.
+        let moved = machine.program("sh").args(["-c", MOVE]).output();
+        let moved = moved.expect("nsenter starts");
+        assert!(moved.status.success(), "{moved:?}");
+        let server = Self { machine };
+        server
+            .machine
+            .run(&format!("twofa fleet init --address {address}"))
+            .ok();
+        server.start();
+        server
+    }
+
+    /// Starts `twofad --server`, as its unit does.
+    pub fn start(&self) {
+        self.machine
+            .run(
+                "ulimit -n 20000; setsid setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env \
+                 /usr/sbin/twofad --server </dev/null >>/var/log/twofad-server.log 2>&1 & echo $! >/run/server.pid",
+            )
+            .ok();
+        self.machine.wait_for_port(PORT);
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
+        self.machine.run("kill -9 $(cat /run/server.pid)").ok();
+        self.machine.wait_until("! kill -0 $(cat /run/server.pid)");
+    }
+
+    /// Counts from here on.
+    pub fn begin_counting(&self) -> Cost {
+        self.query("SELECT counting.pg_stat_statements_reset()");
+        self.processor_time()
+    }
+
+    /// What was counted, for each of so many logins.
+    pub fn count(&self, begun: &Cost, logins: usize) -> Cost {
+        let now = self.processor_time();
+        let each = |now: f64, begun: f64| (now - begun) / logins as f64;
+        let calls = self.query("SELECT sum(calls) FROM counting.pg_stat_statements");
+        let top = "SELECT calls, left(regexp_replace(query, '\\s+', ' ', 'g'), 110) FROM counting.pg_stat_statements ORDER BY calls DESC";
+        eprintln!("{}", self.query(&format!("{top} LIMIT 40")));
+        Cost {
+            statements: calls.trim().parse::<f64>().expect("a number") / logins as f64,
+            server: each(now.server, begun.server),
+            database: each(now.database, begun.database),
+        }
+    }
+
+    fn query(&self, sql: &str) -> String {
+        let psql = format!("psql -h /srv/db -U twofa -At twofa -c \"{sql}\"");
+        self.machine.run(&psql).ok().stdout
+    }
+
+    /// The time that processes have had a processor, in milliseconds: proc(5), `stat`, a hundred ticks a second.
+    fn processor_time(&self) -> Cost {
+        let time = |pids: &str| {
+            let sum = format!(
+                "for pid in {pids}; do cat /proc/$pid/stat 2>/dev/null; done | sed 's/.*) //' | \
+                 awk '{{ sum += $12 + $13 }} END {{ print sum * 10 }}'"
+            );
+            let ticks = self.machine.run(&sum).ok().stdout;
+            ticks.trim().parse().expect("a number")
+        };
+        Cost {
+            statements: 0.0,
+            server: time("$(cat /run/server.pid)"),
+            database: time("$(pgrep -x postgres)"),
+        }
+    }
+
+    /// A line of its `/proc/PID/status`, without the unit.
+    pub fn status(&self, field: &str) -> f64 {
+        let status = self
+            .machine
+            .run("cat /proc/$(cat /run/server.pid)/status")
+            .ok();
+        let line = status
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+            .expect("a field of proc(5)")
+    }
+}
+
+/// What a login costs.
+pub struct Cost {
+    /// Statements that PostgreSQL carries out, `BEGIN` and `COMMIT` among them.
+    pub statements: f64,
+    /// Milliseconds of a processor that `twofad --server` takes.
+    pub server: f64,
+    /// Milliseconds of a processor that PostgreSQL takes.
+    pub database: f64,
+}
+
+/// Hosts that have joined, in one process on the machine of their server.
+pub struct Hosts {
+    nsenter: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Hosts {
+    /// So many that have joined.
+    pub fn join(server: &Server, number: usize) -> Self {
+        let machine = &server.machine;
+        let add = format!("for i in $(seq {number}); do twofa host add h$i; done");
+        let added = machine.program("sh").args(["-c", &add]).output();
+        let added = added.expect("nsenter starts");
+        let said = String::from_utf8_lossy(&added.stdout);
+        let tokens = said.lines().filter(|line| line.starts_with("twofa1/"));
+        let mut program = machine.program(copy_into(machine));
+        program
+            .args(["--inside", "hosts"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut nsenter = program.spawn().expect("nsenter starts");
+        let answers = BufReader::new(nsenter.stdout.take().expect("a pipe"));
+        let mut hosts = Self {
+            orders: nsenter.stdin.take(),
+            nsenter,
+            answers,
+        };
+        let joined = hosts.order("join", tokens.map(str::to_owned));
+        assert_eq!(joined, [number as f64], "hosts joined");
+        hosts
+    }
+
+    /// Has them do something; the numbers of the answer.
+    pub fn order(&mut self, order: &str, lines: impl Iterator<Item = String>) -> Vec<f64> {
+        let lines: Vec<String> = lines.collect();
+        let mut text = format!("{order}\n");
+        if !lines.is_empty() {
+            text += &(lines.join("\n") + "\n\n");
+        }
+        let orders = self.orders.as_mut().expect("open until dropped");
+        orders.write_all(text.as_bytes()).expect("hosts read");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("hosts answer");
+        answer
+            .split_whitespace()
+            .map(|number| number.parse().expect("a number"))
+            .collect()
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.nsenter.wait();
+    }
+}

@@ -1,0 +1,286 @@
+//! A fleet whose database fails: its store is on a primary of PostgreSQL's with a synchronous standby.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use twofa_e2e::{Authenticator, FIRST_FACTOR, Machine, Postgres, Terminal, save_backup_codes};
+
+const LOGIN: &str = "pamtester testapp alice authenticate";
+/// Somebody's commit waits for the standby.
+const WAITS: &str = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+const CANCEL: &str =
+    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+
+/// A server on which alice is enrolled, and her phone.
+fn server() -> (Machine, Authenticator) {
+    let server = Machine::new().policy("mandatory").user("alice").build();
+    let phone = server.enrol("alice");
+    (server, phone)
+}
+
+/// Moves the store of `server` to a primary with a synchronous standby, and serves hosts from there.
+fn serve(server: &Machine) -> [Postgres<'_>; 2] {
+    server.broker().terminate();
+    let primary = server.postgres("/run/db1");
+    let standby = primary.synchronous_standby("/run/db2");
+    let address = Postgres::address(&[primary, standby]);
+    server
+        .run(&format!("twofa store move --to '{address}'"))
+        .ok();
+    server.become_fleet_server();
+    [primary, standby]
+}
+
+/// A host, on which alice's account is shared.
+fn host() -> Machine {
+    host_of(&["alice"])
+}
+
+fn host_of(users: &[&str]) -> Machine {
+    let stack = format!("{FIRST_FACTOR}auth required pam_twofa.so\n");
+    let machine = Machine::new()
+        .policy("optional")
+        .command(&format!(
+            "twofa policy set fleet.accounts={}",
+            users.join(",")
+        ))
+        .command("echo 'root:the password of root' | chpasswd")
+        .pam("testapp", &stack);
+    users
+        .iter()
+        .fold(machine, |machine, user| machine.user(user))
+        .build()
+}
+
+fn at_the_prompt(host: &Machine) -> Terminal {
+    let mut terminal = host.terminal(LOGIN);
+    terminal.expect("Verification code");
+    terminal.expect(": ");
+    terminal
+}
+
+fn assert_in(mut terminal: Terminal) {
+    terminal.expect("successfully authenticated");
+    terminal.expect_end();
+}
+
+/// What the refused person reads.
+fn assert_refused(mut terminal: Terminal) -> String {
+    let status = terminal.expect_end();
+    let screen = terminal.screen();
+    assert!(!status.success(), "{screen}");
+    screen
+}
+
+/// The person reads that this code has been used, and may try another one.
+fn assert_used(mut terminal: Terminal) {
+    terminal.expect("already been used");
+    terminal.expect(": ");
+    terminal.press_ctrl('c');
+    terminal.expect_end();
+}
+
+fn log_in(host: &Machine, code: &str) -> Terminal {
+    let mut terminal = at_the_prompt(host);
+    terminal.type_line(code);
+    terminal
+}
+
+/// A login of root's at the console.
+fn assert_console_works(host: &Machine) {
+    let mut console = host.terminal("login");
+    console.expect("login:");
+    console.type_line("root");
+    console.expect("Password:");
+    console.type_line("the password of root");
+    console.expect("root@vm:~# ");
+    console.type_line("exit");
+    console.expect_end();
+}
+
+#[test]
+fn without_the_standby_nobody_gets_in_and_is_told_so_and_the_console_works() {
+    let (server, phone) = server();
+    let [primary, standby] = serve(&server);
+    let web1 = host();
+    let _cable = server.take_in(&web1, "web1", 1);
+    assert_in(log_in(&web1, &phone.next_code()));
+
+    standby.stop();
+    let code = phone.next_code();
+    let screen = assert_refused(log_in(&web1, &code));
+    assert!(screen.contains("cannot be checked"), "{screen}");
+    assert_console_works(&web1);
+
+    standby.start();
+    primary.wait_for("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+    // The commit that was waiting is there by now: that code was used.
+    assert_used(log_in(&web1, &code));
+    assert_in(log_in(&web1, &phone.next_code()));
+}
+
+#[test]
+fn a_commit_that_an_administrator_cancels_lets_nobody_in() {
+    let (server, phone) = server();
+    let [primary, standby] = serve(&server);
+    let web1 = host();
+    let _cable = server.take_in(&web1, "web1", 1);
+    standby.stop();
+
+    let terminal = log_in(&web1, &phone.next_code());
+    primary.wait_for(WAITS);
+    primary.query(CANCEL);
+    let screen = assert_refused(terminal);
+    assert!(screen.contains("cannot be checked"), "{screen}");
+}
+
+#[test]
+fn a_frozen_primary_lets_nobody_in_and_the_code_is_good_when_it_goes_on() {
+    let (server, phone) = server();
+    let [primary, _] = serve(&server);
+    let web1 = host();
+    let _cable = server.take_in(&web1, "web1", 1);
+
+    let mut terminal = at_the_prompt(&web1);
+    primary.freeze();
+    let code = phone.next_code();
+    terminal.type_line(&code);
+    assert_refused(terminal);
+    assert_console_works(&web1);
+    primary.thaw();
+    assert_in(log_in(&web1, &code));
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_verifies_has_used_no_code_up() {
+    let (server, phone) = server();
+    let [primary, _] = serve(&server);
+    let web1 = host();
+    let _cable = server.take_in(&web1, "web1", 1);
+
+    let mut terminal = at_the_prompt(&web1);
+    let holds = "psql -qAt -h /run/db1 -U twofa twofa -c \
+        'BEGIN; SELECT id FROM \"user\" FOR UPDATE; SELECT pg_sleep(50)'";
+    let mut holder = server.spawn(holds);
+    primary.wait_for("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    let code = phone.next_code();
+    terminal.type_line(&code);
+    primary.wait_for("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+    server.kill_fleet_server();
+    assert_refused(terminal);
+    primary.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    holder.kill();
+    server.start_fleet_server();
+    assert_in(log_in(&web1, &code));
+    assert_used(log_in(&web1, &code));
+}
+
+#[test]
+fn a_server_that_is_killed_between_commit_and_answer_lets_nobody_in_and_nobody_twice() {
+    let (server, phone) = server();
+    let [primary, standby] = serve(&server);
+    let web1 = host();
+    let _cable = server.take_in(&web1, "web1", 1);
+
+    standby.stop();
+    let code = phone.next_code();
+    let terminal = log_in(&web1, &code);
+    primary.wait_for(WAITS);
+    server.kill_fleet_server();
+    assert_refused(terminal);
+    standby.start();
+    primary.wait_for("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+    server.start_fleet_server();
+    assert_used(log_in(&web1, &code));
+    assert_in(log_in(&web1, &phone.next_code()));
+}
+
+/// People with HOTP tokens, each of whose codes is typed on two hosts at once.
+const PEOPLE: [&str; 10] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"];
+const CODES: usize = 10;
+
+/// Gives `user` a token, and returns its codes that are not used yet.
+fn enrol_token(server: &Machine, user: &str) -> Vec<String> {
+    let mut terminal = server.terminal(&format!("twofa enrol app --type hotp --user {user}"));
+    terminal.expect("Key:");
+    let key = terminal.expect("\n").replace(char::is_whitespace, "");
+    let codes = format!("oathtool --hotp --window={CODES} --base32 {key}");
+    let codes = server.run(&codes).ok().stdout;
+    let mut codes = codes.lines().map(str::to_owned);
+    terminal.expect("code it shows: ");
+    terminal.type_line(&codes.next().unwrap());
+    save_backup_codes(&mut terminal);
+    terminal.expect("enrolled");
+    assert!(terminal.expect_end().success());
+    codes.collect()
+}
+
+#[test]
+fn no_code_lets_in_twice_when_the_standby_is_promoted_and_the_old_primary_still_takes_changes() {
+    let builder = Machine::new()
+        .policy("mandatory")
+        .command("twofa policy set lockout.after=100");
+    let builder = PEOPLE
+        .iter()
+        .fold(builder, |builder, user| builder.user(user));
+    let server = builder.build();
+    let codes = PEOPLE.map(|user| enrol_token(&server, user));
+    let [primary, standby] = serve(&server);
+    let hosts = [host_of(&PEOPLE), host_of(&PEOPLE)];
+    let _cables = [
+        server.take_in(&hosts[0], "web1", 1),
+        server.take_in(&hosts[1], "web2", 2),
+    ];
+
+    // Each says which codes let it in.
+    let mut script = String::new();
+    for (user, codes) in PEOPLE.iter().zip(&codes) {
+        let _ = writeln!(
+            script,
+            "(for code in {}; do echo $code | pamtester testapp {user} authenticate >>/run/said 2>&1 && \
+             echo {user} $code >>/run/passed; done) &",
+            codes.join(" ")
+        );
+    }
+    script += "wait";
+    let running = [&hosts[0], &hosts[1]].map(|host| host.spawn(&script));
+    let passed = |least: usize| {
+        hosts[0].wait_until(&format!("[ $(wc -l </run/passed) -ge {least} ]"));
+    };
+    passed(20);
+    standby.promote();
+    // The old one goes on: an administrator ends what waits there, as if that could help.
+    for _ in 0..5 {
+        primary.wait_for(WAITS);
+        primary.query(CANCEL);
+    }
+    primary.stop();
+    for process in running {
+        process.wait().ok();
+    }
+    let mut passes: HashMap<String, u32> = HashMap::new();
+    for host in &hosts {
+        for line in host.file("/run/passed").lines() {
+            *passes.entry(line.to_owned()).or_default() += 1;
+        }
+    }
+    assert!(passes.values().all(|passes| *passes == 1), "{passes:?}");
+    assert!(
+        passes.len() > 30,
+        "it goes on after the promotion: {passes:?}"
+    );
+    // Nobody got in who is not in the log.
+    for user in PEOPLE {
+        let log = server
+            .run(&format!("twofa log --user {user} --json"))
+            .ok()
+            .stdout;
+        let logged = log.matches(r#""event":"passed""#).count();
+        let passed = passes.keys().filter(|pass| pass.starts_with(user)).count();
+        assert!(logged >= passed, "{user}: {passed} {log}");
+    }
+}
