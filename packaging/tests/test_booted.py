@@ -63,6 +63,7 @@ class Booted(PackagesTest):
         shell.press("Services[^$]*all", ENTER)
         shell.press(STEPS, ENTER)
         shell.press("PAM services[^$]*all", ENTER)
+        shell.press("Logins with an ssh key", ENTER)
         shell.answer("assword.*:", PASSWORD)
         shell.read_until("The wrong code was refused")
         shell.answer(f"{ASKED}.*:", self.next_code())

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::machine::Account;
 use crate::process::Process;
@@ -155,6 +155,32 @@ impl Terminal {
     /// Types `text` and presses Enter.
     pub fn type_line(&mut self, text: &str) {
         self.type_keys(&format!("{text}\r"));
+    }
+
+    /// Types `text` and presses Enter once the terminal does not show what is typed: before, a program may throw it away.
+    ///
+    /// # Panics
+    ///
+    /// If time runs out first.
+    #[track_caller]
+    pub fn type_hidden(&mut self, text: &str) {
+        let start = Instant::now();
+        while self.is_shown() {
+            self.look();
+            if start.elapsed() > self.timeout {
+                self.fail("what is typed is shown");
+            }
+        }
+        self.type_line(text);
+    }
+
+    /// Whether the terminal shows what is typed.
+    fn is_shown(&self) -> bool {
+        let keyboard = self
+            .keyboard
+            .as_ref()
+            .expect("the terminal has not been hung up");
+        tcgetattr(keyboard).is_ok_and(|settings| settings.local_modes.contains(LocalModes::ECHO))
     }
 
     /// Types `text` and does not press Enter.

@@ -376,7 +376,7 @@ fn openvpn_asks_for_the_code_in_a_field_of_its_own_and_its_token_serves_for_the_
         client.expect("Enter Auth Username:");
         client.type_line("alice");
         client.expect("Enter Auth Password:");
-        client.type_line(&password_of("alice"));
+        client.type_hidden(&password_of("alice"));
         client.expect("CHALLENGE: Code");
         client.type_line(code);
         client

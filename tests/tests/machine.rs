@@ -310,8 +310,9 @@ fn ten_machines_run_at_once_and_leave_nothing_behind() {
         .map(|login| login.join().unwrap())
         .collect();
 
+    // The kernel gives the number of a namespace that has ended to a new one, for a moment perhaps another test's.
     for namespace in &namespaces {
-        assert_eq!(processes_in(namespace.trim()), Vec::<String>::new());
+        until(|| processes_in(namespace.trim()).is_empty().then_some(()));
     }
     assert!(
         !fs::read_to_string("/proc/self/mountinfo")

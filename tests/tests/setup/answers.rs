@@ -1,8 +1,8 @@
 //! `twofa setup --answers`: nothing is changed unless everything can be, and what cannot be foreseen is told.
 
-use twofa_e2e::{Machine, MailServer, password_of};
+use twofa_e2e::{Machine, MailServer, SYSTEMCTL, password_of};
 
-use super::machine;
+use super::{builder, machine};
 
 fn answers(server: &MailServer<&Machine>) -> String {
     let (ca, from) = (server.ca_file(), server.username());
@@ -13,6 +13,7 @@ fn answers(server: &MailServer<&Machine>) -> String {
          services = [\"ssh\", \"elevation\"]\n\
          pam = [\"all\"]\n\
          pam-no-login = true\n\
+         ssh-keys = \"trust\"\n\
          [[provider]]\n\
          name = \"mail\"\n\
          kind = \"smtp\"\n\
@@ -66,6 +67,26 @@ fn answers_set_the_machine_up_once_and_a_second_run_has_nothing_to_do() {
 }
 
 #[test]
+fn answers_may_have_sshd_ask_after_a_key() {
+    let machine = builder()
+        .file("/usr/local/sbin/systemctl", SYSTEMCTL)
+        .command("chmod +x /usr/local/sbin/systemctl; rm -f /etc/ssh/sshd_config.d/*")
+        .sshd("Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\n")
+        .build();
+    machine.run("sed -i /pam_twofa/d /etc/pam.d/sshd").ok();
+    let answers = "pam = [\"all\"]\npam-no-login = true\nssh-keys = \"ask\"\n";
+    machine.write_file("/root/answers.toml", answers);
+    let run = || machine.run("twofa setup --answers /root/answers.toml").ok();
+    run();
+    let methods = machine.run("sshd -T | grep ^authenticationmethods").ok();
+    assert!(
+        methods.stdout.contains("publickey,keyboard-interactive"),
+        "{methods}"
+    );
+    assert_eq!(run().stdout, "Nothing to do: it is all set up that way.\n");
+}
+
+#[test]
 fn a_mistake_in_the_answers_is_reported_with_its_line_and_nothing_is_changed() {
     let machine = machine();
     let server = MailServer::start(&machine, &["alice"]);
@@ -73,22 +94,28 @@ fn a_mistake_in_the_answers_is_reported_with_its_line_and_nothing_is_changed() {
     let right = answers(&server);
     let before = everything(&machine);
     for (was, is, place) in [
-        ("name = \"mail\"", "name = 7", "8:8: invalid type"),
+        ("name = \"mail\"", "name = 7", "9:8: invalid type"),
         ("[\"all\"]", "[\"nosuchservice\"]", "5:7: "),
         ("= true", "= false", "5:7: nobody is there to prove"),
-        ("[[provider]]", "[[provder]]", "7:3: unknown field"),
-        ("kind = \"smtp\"", "kind = \"smpt\"", "9:8: "),
-        ("kind = \"smtp\"", "sort = \"smtp\"", "9:1: unknown field"),
-        ("kind = \"smtp\"", "kind = 8", "9:8: invalid type"),
+        ("\"trust\"", "\"always\"", "7:12: unknown variant"),
+        (
+            "pam = [\"all\"]\n",
+            "pam = [\"sudo\"]\n",
+            "7:12: ssh-keys is used only",
+        ),
+        ("[[provider]]", "[[provder]]", "8:3: unknown field"),
+        ("kind = \"smtp\"", "kind = \"smpt\"", "10:8: "),
+        ("kind = \"smtp\"", "sort = \"smtp\"", "10:1: unknown field"),
+        ("kind = \"smtp\"", "kind = 8", "10:8: invalid type"),
         ("\"administrators\"\n", "\"all\"\n", "2:12: unknown variant"),
         ("= \"sudo\"", "= \"nogroupofours\"", "3:18: "),
         ("\"elevation\"]", "\"two words\"]", "4:12: "),
         (
             "host =",
             "password = \"x\", host =",
-            "10:25: 'password' is a secret",
+            "11:25: 'password' is a secret",
         ),
-        ("mail.secret", "none.secret", "11:16: cannot read"),
+        ("mail.secret", "none.secret", "12:16: cannot read"),
     ] {
         let wrong = right.replacen(was, is, 1);
         assert_ne!(wrong, right);
@@ -122,7 +149,7 @@ fn what_can_be_checked_is_checked_before_anything_is_changed() {
     let closed = right.replace("host =", "port = 4711, host =");
     let (code, message) = fails(&machine, &closed);
     assert_eq!(code, 1, "{message}");
-    assert!(message.contains("answers.toml:8:8: "), "{message}");
+    assert!(message.contains("answers.toml:9:8: "), "{message}");
     assert!(message.contains("nothing was changed"), "{message}");
     assert_eq!(everything(&machine), before);
 

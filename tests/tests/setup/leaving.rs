@@ -139,6 +139,7 @@ fn a_change_of_pam_files_that_is_left_is_taken_back() {
         let mut terminal = super::setup(&machine);
         terminal.type_keys(DOWN);
         next(&mut terminal, "PAM services");
+        next(&mut terminal, "Logins with an ssh key");
         terminal.type_line("");
         terminal.expect("Password");
         assert_ne!(everything(&machine), before);

@@ -7,14 +7,14 @@ mod leaving;
 mod look;
 mod roll_back;
 
-use twofa_e2e::{Machine, MailServer, SmsProvider, Terminal, enrol_on, password_of};
+use twofa_e2e::{Builder, Machine, MailServer, SmsProvider, Terminal, enrol_on, password_of};
 
 const MENU: &str = "Next step";
 const DOWN: &str = "\x1b[B";
 const UP: &str = "\x1b[A";
 
 /// A machine in which no stack names the module, and pam-auth-update has the profile.
-fn machine() -> Machine {
+fn builder() -> Builder {
     let profile = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../packaging/pam-configs/twofa"
@@ -25,8 +25,10 @@ fn machine() -> Machine {
         .user("bob")
         .command("sed -i /pam_twofa/d /etc/pam.d/*")
         .file("/usr/share/pam-configs/twofa", &profile)
-        .with_sshd()
-        .build()
+}
+
+fn machine() -> Machine {
+    builder().with_sshd().build()
 }
 
 /// alice runs it with sudo, and the list of steps is shown.
@@ -110,7 +112,8 @@ fn setup_leads_from_nothing_to_a_login_that_works_in_a_second_terminal() {
     menu(&mut terminal);
     next(&mut terminal, "PAM services");
     terminal.expect("all");
-    terminal.type_line("");
+    next(&mut terminal, "Logins with an ssh key");
+    next(&mut terminal, "--login-as alice --ssh-keys trust");
     terminal.expect("Password");
     terminal.type_line(&password_of("alice"));
     terminal.expect("The wrong code was refused.");

@@ -30,6 +30,7 @@ fn choose_administrators(terminal: &mut Terminal) {
 
 fn switch_on(terminal: &mut Terminal, phone: &Authenticator) {
     next(terminal, "PAM services");
+    next(terminal, "Logins with an ssh key");
     terminal.type_line("");
     terminal.expect("Password");
     terminal.type_line(&password_of("alice"));

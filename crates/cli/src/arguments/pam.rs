@@ -1,6 +1,7 @@
 //! The PAM services of this machine.
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Deserialize;
 
 /// The commands about PAM services.
 #[derive(Debug, Subcommand)]
@@ -85,7 +86,8 @@ pub struct ChangeArguments {
 }
 
 /// What becomes of logins with an ssh key.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SshKeys {
     /// A code is asked for after the key; people without one go on with password and code, if sshd takes passwords now
     Ask,
@@ -93,4 +95,12 @@ pub enum SshKeys {
     Require,
     /// A key is enough, without a code
     Trust,
+}
+
+impl SshKeys {
+    /// The value of the option.
+    pub fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }

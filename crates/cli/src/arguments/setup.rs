@@ -17,6 +17,7 @@ A file of answers; every line may be left out:
   services = [\"ssh\", \"console\"]  # or [\"all\"]
   pam = [\"all\"]                   # or PAM services, as 'twofa pam enable'
   pam-no-login = true             # needed with pam: no login proves the change
+  ssh-keys = \"ask\"               # or trust, require: as 'twofa pam enable'
   [[provider]]
   name = \"mail\"
   kind = \"smtp\"                    # see 'twofa provider kinds'

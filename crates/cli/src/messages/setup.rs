@@ -55,10 +55,16 @@ pub(crate) const WHICH_SERVICES: &str = "Services";
 
 pub(crate) const PAM: &str = "\
 PAM must load twofa's module at these services, and sshd must let PAM ask. You see the change first; it is tested with a \
-login, and undone if that login fails. After 'all', an ssh key stays enough without a code: choose this step again and \
-name sshd, to be asked after keys too. (twofa pam list, twofa pam enable)\n";
+login, and undone if that login fails. (twofa pam list, twofa pam enable)\n";
 pub(crate) const ENABLE_MORE: &str = "The module is loaded already. Add services?";
 pub(crate) const ENABLE_WHERE: &str = "PAM services (all, or names)";
+pub(crate) const SSH_KEYS: &str = "Logins with an ssh key";
+/// What may become of ssh keys: the value of `--ssh-keys`, and how it reads in a list.
+pub(crate) const SSH_KEY_CHOICES: [(&str, &str); 3] = [
+    ("trust", "A key is enough, without a code"),
+    ("ask", "Ask for a code after the key"),
+    ("require", "Require a key, then ask for a code"),
+];
 /// The answer that means every service.
 pub(crate) const ALL: &str = "all";
 
@@ -131,6 +137,8 @@ pub(crate) const CONCERNS_NEED_YES: &str =
     "nothing was changed; --yes makes the change anyway, and --dry-run shows all of them";
 pub(crate) const NO_LOGIN_PROVES_IT: &str = "nobody is there to prove the change of PAM's files by a login: pam-no-login = true accepts that it rests on the \
      examination of the files alone";
+pub(crate) const KEYS_WITHOUT_PAM: &str =
+    "ssh-keys is used only with pam, and only if sshd is among its services";
 pub(crate) const GROUP_WITHOUT_WHO: &str =
     "administrators is used only with who-must = \"administrators\"";
 pub(crate) const NO_GROUP: &str =

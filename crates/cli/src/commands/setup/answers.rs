@@ -16,7 +16,7 @@ use super::commands;
 use super::document::{About, Change, Document};
 use super::providers::{Provider, plan as plan_provider};
 use super::state::{ADMINISTRATORS, Rules, group_of_administrators};
-use crate::arguments::SetupArguments;
+use crate::arguments::{SetupArguments, SshKeys};
 use crate::error::CommandError;
 use crate::input;
 use crate::messages::pam::NOTHING_TO_CHANGE;
@@ -35,6 +35,8 @@ struct Answers {
     /// Nobody is there who could log in, which would prove the change.
     #[serde(default)]
     pam_no_login: bool,
+    /// What becomes of logins with an ssh key.
+    ssh_keys: Option<Spanned<SshKeys>>,
     #[serde(default)]
     provider: Vec<Provider>,
 }
@@ -127,7 +129,10 @@ fn plan_policy(rules: &Rules, mut settings: Vec<Setting>) -> Option<Change> {
 /// The command that puts the module into PAM's files, unless it is there.
 fn plan_pam(document: &Document<'_>, answers: &Answers) -> Result<Option<Change>, CommandError> {
     let Some(services) = answers.pam.as_ref().filter(|it| !it.get_ref().is_empty()) else {
-        return Ok(None);
+        return match &answers.ssh_keys {
+            Some(keys) => Err(document.wrong(&keys.span(), texts::KEYS_WITHOUT_PAM)),
+            None => Ok(None),
+        };
     };
     let is_all = services
         .get_ref()
@@ -147,12 +152,21 @@ fn plan_pam(document: &Document<'_>, answers: &Answers) -> Result<Option<Change>
         return Err(document.wrong(&services.span(), texts::NO_LOGIN_PROVES_IT));
     }
     let mut command = ["pam", "enable", "--no-login"].map(str::to_owned).to_vec();
+    if let Some(keys) = &answers.ssh_keys {
+        command.extend(["--ssh-keys".to_owned(), keys.get_ref().name()]);
+    }
     let named = services.get_ref().iter();
     command.extend(named.filter(|service| *service != texts::ALL).cloned());
     let would: Vec<_> = command.iter().map(String::as_str).collect();
     let output = commands::run_with(&[&would[..], &["--dry-run"]].concat(), "")?;
     if !output.status.success() {
         return Err(document.wrong(&services.span(), &commands::message(&output)));
+    }
+    let is_sshd = |name: &String| is_all || name == "sshd";
+    if let Some(keys) = &answers.ssh_keys
+        && !services.get_ref().iter().any(is_sshd)
+    {
+        return Err(document.wrong(&keys.span(), texts::KEYS_WITHOUT_PAM));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let is_done = text.trim_end().ends_with(NOTHING_TO_CHANGE);

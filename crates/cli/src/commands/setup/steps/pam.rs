@@ -1,5 +1,7 @@
 //! The line in PAM's files, without which nobody is asked.
 
+use std::path::Path;
+
 use super::super::state::State;
 use super::super::step::Step;
 use super::super::{ask, commands};
@@ -29,11 +31,23 @@ fn run(state: &State) -> Result<bool, CommandError> {
     let services = ask::line(texts::ENABLE_WHERE, texts::ALL)?;
     let services = services.split_whitespace();
     let services: Vec<_> = services.filter(|service| *service != texts::ALL).collect();
-    let command = ["pam", "enable"];
-    if state.is_anybody_asked() {
-        let login = ["--login-as", state.user.as_str()];
-        return commands::run(&[&command[..], &login, &services].concat());
+    let keys = ssh_keys(&services)?;
+    let login = if state.is_anybody_asked() {
+        vec!["--login-as", state.user.as_str()]
+    } else {
+        // It would prove nothing.
+        vec!["--no-login"]
+    };
+    commands::run(&[&["pam", "enable"][..], &login, &keys, &services].concat())
+}
+
+/// The options that say what becomes of ssh keys, if sshd is among the services; none named are all.
+fn ssh_keys(services: &[&str]) -> Result<Vec<&'static str>, CommandError> {
+    let is_concerned = services.is_empty() || services.contains(&"sshd");
+    if !is_concerned || !Path::new("/etc/ssh/sshd_config").exists() {
+        return Ok(Vec::new());
     }
-    // A login would prove nothing.
-    commands::run(&[&command[..], &["--no-login"], &services].concat())
+    let items = texts::SSH_KEY_CHOICES.map(|(_, item)| item.to_owned());
+    let (value, _) = texts::SSH_KEY_CHOICES[ask::choose(texts::SSH_KEYS, &items, 0)?];
+    Ok(vec!["--ssh-keys", value])
 }
