@@ -148,7 +148,7 @@ fn a_code_lets_in_on_one_host_and_is_refused_on_the_other_within_the_second() {
     server.wait_for_log(r#"host="web2""#);
     web1.wait_for_log("decided by srv.example.com");
     let hosts = server.run("twofa host list").ok().stdout;
-    assert!(hosts.contains("web1\tjoined\tall\toff\t"), "{hosts}");
+    assert!(hosts.contains("web1\tjoined\tall\tall\toff\t"), "{hosts}");
     // Nothing of the person is on the host.
     let status = web1.run("twofa user list --json").ok().stdout;
     assert!(!status.contains("app"), "{status}");

@@ -55,6 +55,8 @@ pub struct HostLogin {
     pub may_ask: bool,
     /// The application answers no prompt.
     pub cannot_answer: bool,
+    /// The version of the twofa on the host, for a listing.
+    pub version: String,
 }
 
 /// What is known of the first factor when the module asks.
@@ -191,9 +193,10 @@ mod tests {
             is_account: true,
             may_ask: false,
             cannot_answer: true,
+            version: "0.1".into(),
         };
         let expected =
-            b"\0\x98\x75\x02al\xe8\x07\0\x04sshd\x01\x01\x03::1\0\x01\x03ssh\x01\0\x01\0\x01";
+            b"\0\x98\x75\x02al\xe8\x07\0\x04sshd\x01\x01\x03::1\0\x01\x03ssh\x01\0\x01\0\x01\x030.1";
         assert_eq!(bytes(&FromHost::Login(login)), expected);
         let answer = FromHost::Answer(Some("123456".into()));
         assert_eq!(bytes(&answer), b"\x01\x01\x06123456");

@@ -28,9 +28,10 @@ use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof, RefusalReason, Source};
 use crate::fleet;
 use crate::generation::Generation;
+use crate::host_limits;
 use crate::model::ticket::Settlement;
 use crate::snapshot::UserSnapshot;
-use crate::sql::fleet as sql_fleet;
+use crate::sql::fleet::{self as sql_fleet, HostAttempt};
 use crate::sql::users::UserRecord;
 use crate::sql::{apps, backup_codes, sends, unproved, users};
 use crate::tx::Tx;
@@ -340,10 +341,15 @@ fn throttle(tx: &Tx<'_>, record: &UserRecord, tally: Tally) -> Result<Throttle, 
     }
 }
 
-/// Saves the attempts that one in [`Tally::Proved`] is counted with.
-fn save_throttle(tx: &Tx<'_>, record: &UserRecord, throttle: Throttle) -> Result<(), StoreError> {
+/// Saves the attempts that one in [`Tally::Proved`] is counted with, which ended so.
+fn save_throttle(
+    tx: &Tx<'_>,
+    record: &UserRecord,
+    throttle: Throttle,
+    last: HostAttempt,
+) -> Result<(), StoreError> {
     match tx.host_key() {
-        Some(key) => sql_fleet::save_throttle(tx.db, record.id, key, throttle),
+        Some(key) => sql_fleet::save_throttle(tx.db, record.id, key, throttle, last, tx.now),
         None => users::save_throttle(tx.db, record.id, throttle),
     }
 }
@@ -361,7 +367,8 @@ fn save_failure(
         Tally::Unproved => return unproved::save_throttle(tx.db, record.id, throttle),
         Tally::Uncounted => return Ok(()),
     }
-    save_throttle(tx, record, throttle)?;
+    save_throttle(tx, record, throttle, HostAttempt::Failed)?;
+    host_limits::cut_off_if_due(tx)?;
     let failures = if throttle.lock(tx.now).is_some() {
         throttle.failures()
     } else if fleet::lock(tx, record.id)?.is_some() {
@@ -381,7 +388,7 @@ fn save_cleared(
     throttle: Throttle,
 ) -> Result<(), StoreError> {
     match tally {
-        Tally::Proved => save_throttle(tx, record, throttle),
+        Tally::Proved => save_throttle(tx, record, throttle, HostAttempt::Passed),
         Tally::Unproved => unproved::save_throttle(tx.db, record.id, throttle),
         Tally::Uncounted => Ok(()),
     }
@@ -401,6 +408,11 @@ pub(crate) fn settle_without_code(
         .find(account)?
         .filter(|record| record.throttle.lock(tx.now).is_none())
         .ok_or(StoreError::ChangedMeanwhile)?;
+    if let Some(key) = tx.host_key() {
+        let throttle = sql_fleet::throttle(tx.db, record.id, key)?;
+        let last = HostAttempt::Passed;
+        sql_fleet::save_throttle(tx.db, record.id, key, throttle, last, tx.now)?;
+    }
     let event = Event::Passed { by: by.clone() };
     settle(tx, account, &record, settlement, by, &event)
 }

@@ -74,7 +74,7 @@ impl Tx<'_> {
             return Ok(0);
         };
         let unproved = unproved::throttle(self.db, user.id)?;
-        let on_hosts = fleet::failures(self.db, user.id, u32::MAX)?;
+        let on_hosts = fleet::failures(self.db, user.id, u32::MAX)?.count;
         let failures = user.throttle.failures() + unproved.failures() + on_hosts;
         if failures > 0 {
             users::save_throttle(self.db, user.id, user.throttle.clear())?;

@@ -50,6 +50,8 @@ pub enum SendLimit {
     Address,
     /// By this machine in an hour.
     Machine,
+    /// For the logins on one host of the fleet, in an hour.
+    Host,
     /// To one user's addresses that are not verified, in an hour or a day.
     Unverified,
     /// By this machine in text messages to numbers that are not verified, in a day.
@@ -86,8 +88,13 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<SendStart, StoreError> {
-        let (what, place) = (SendKind::Code(channel), origin.place());
-        self.write_unsynced(|view| begin(view, what, account, address, Some(&place), now))
+        let place = origin.place();
+        let asked = Asked {
+            place: &place,
+            host: origin.host.as_ref().map(|host| &*host.name),
+        };
+        let what = SendKind::Code(channel);
+        self.write_unsynced(|view| begin(view, what, account, address, Some(asked), now))
     }
 
     /// From when on another code may be sent to `account` without being asked for, if one went there less than `cooldown`
@@ -114,12 +121,20 @@ impl Store {
     }
 }
 
+/// Where a code is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    place: &'a str,
+    /// The host of the fleet; `None`: this machine.
+    host: Option<&'a str>,
+}
+
 fn begin(
     view: &View<'_>,
     what: SendKind,
     account: &Account,
     address: &str,
-    place: Option<&str>,
+    asked: Option<Asked<'_>>,
     now: Timestamp,
 ) -> Result<SendStart, StoreError> {
     let limits = view.rules()?.rulebook.machine().limits;
@@ -127,12 +142,14 @@ fn begin(
     view.db.lock("sends", "")?;
     sends::pull_back(view.db, now)?;
     sends::delete_old(view.db, now.before(DAY), PRUNED_AT_ONCE)?;
-    let send = Send::new(view, what, account, address)?;
+    let host = asked.and_then(|asked| asked.host);
+    let send = Send::new(view, what, account, address, host)?;
     let next = send.next_possible(view.db, limits, now)?;
     let last = next.into_iter().max_by_key(|(_, next)| *next);
     if let Some((what, next)) = last {
         return Ok(SendStart::TooMany { what, next });
     }
+    let place = asked.map(|asked| asked.place);
     sends::insert(view.db, &send.record, place, now)?;
     Ok(SendStart::Allowed)
 }
@@ -150,6 +167,7 @@ impl<'a> Send<'a> {
         what: SendKind,
         account: &'a Account,
         address: &str,
+        host: Option<&'a str>,
     ) -> Result<Self, StoreError> {
         let address = address.trim().to_lowercase();
         let user = view.find(account)?;
@@ -167,6 +185,7 @@ impl<'a> Send<'a> {
             is_notice,
             is_sms: what == SendKind::Code(Channel::Sms),
             is_verified: is_notice || own.is_some_and(|own| own.verified),
+            host,
         };
         Ok(Self {
             is_own: own.is_some(),
@@ -192,6 +211,8 @@ impl<'a> Send<'a> {
         check(SendLimit::User, HOUR, user);
         let machine = sends::nth_of_machine(db, record, hour, limits.machine_hourly)?;
         check(SendLimit::Machine, HOUR, machine);
+        let of_host = sends::nth_of_host(db, record, hour, limits.host_hourly)?;
+        check(SendLimit::Host, HOUR, of_host);
         // Others who try to enrol somebody's address must not keep its owner from logging in.
         let address = if *is_own {
             sends::nth_to_own_address(db, record, day, limits.address_daily)?

@@ -1,5 +1,6 @@
 //! The fleet: making a machine its server, its hosts, and joining it.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -195,6 +196,16 @@ impl Administration {
     /// Every host of the fleet, by name.
     pub fn hosts(&self) -> Result<Vec<Host>, AdminError> {
         Ok(self.store().hosts()?)
+    }
+
+    /// How many logins with a code there were on each host, by its id.
+    pub fn host_logins(&self) -> Result<HashMap<String, u64>, AdminError> {
+        Ok(self.store().host_logins()?)
+    }
+
+    /// Lets the host `name` ask about everybody again, after it was cut off. Says whether it was; `None`: there is no such host.
+    pub fn unlock_host(&self, name: &str) -> Result<Option<bool>, AdminError> {
+        Ok(self.store().unlock_host(name, &self.origin(), self.now())?)
     }
 
     /// Removes the host `name` from the fleet: from this moment its logins are refused. Says whether there was one.

@@ -133,6 +133,7 @@ fn describe(relayed: &RelayedRequest<'_>) -> HostLogin {
         is_account: matches!(request, Request::Account(_)),
         may_ask: login.may_ask,
         cannot_answer: login.cannot_answer,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 

@@ -119,6 +119,7 @@ mod tests {
             key: [0; 32],
             rights: HostRights {
                 services: services.iter().map(ToString::to_string).collect(),
+                people: None,
                 may_enrol,
             },
             asked_by: 0,

@@ -189,6 +189,9 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::ServerAdded { .. }
         | Event::ServerJoined { .. }
         | Event::ServerRemoved { .. }
+        | Event::HostPeopleLimit { .. }
+        | Event::HostCutOff { .. }
+        | Event::HostUnlocked { .. }
         | Event::FleetJoined { .. }
         | Event::FleetLeft { .. }
         | Event::TrustRenewed { .. }

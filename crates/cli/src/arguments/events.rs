@@ -25,6 +25,9 @@ pub struct EventArguments {
     /// Only this PAM service, such as sshd; twofa is the command line
     #[arg(long)]
     pub service: Option<String>,
+    /// On a fleet server, only events of this host
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
     /// Only logins from this address or network
     #[arg(long, value_name = "CIDR", value_parser = network)]
     pub from: Option<IpNet>,

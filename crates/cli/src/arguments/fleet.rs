@@ -32,7 +32,7 @@ pub enum FleetCommand {
 pub enum HostCommand {
     /// Add a host, and print the token with which it joins within 15 minutes
     #[command(
-        after_help = "Examples:\n  twofa host add web1\n  twofa host add web2 --services sshd,sudo\n  twofa host add laptop7 --may-enrol on"
+        after_help = "Examples:\n  twofa host add web1\n  twofa host add web2 --services sshd,sudo\n  twofa host add db1 --people dba\n  twofa host add laptop7 --may-enrol on"
     )]
     Add(HostArguments),
     /// List the hosts of the fleet
@@ -41,6 +41,17 @@ pub enum HostCommand {
     /// Show one host
     #[command(after_help = "Example:\n  twofa host show web1")]
     Show {
+        /// The name of the host
+        name: String,
+    },
+    /// Let a host ask about everybody again, after it was cut off
+    ///
+    /// A host is cut off when wrong codes for too many people come from it (fleet.wrong-people-hourly): then only people who
+    /// have logged in there with a code before can log in there. Find out first who tried: twofa log --host NAME.
+    #[command(
+        after_help = "Example:\n  twofa log --host web1 --event refused --last 50\n  twofa host unlock web1"
+    )]
+    Unlock {
         /// The name of the host
         name: String,
     },
@@ -60,6 +71,9 @@ pub struct HostArguments {
     /// The PAM services that it may ask for; without this, all
     #[arg(long, value_name = "SERVICE,...", value_delimiter = ',')]
     pub services: Vec<String>,
+    /// The group whose members may log in there, as this server's name service has it; without this, everybody may
+    #[arg(long, value_name = "GROUP")]
+    pub people: Option<String>,
     /// Whether people without a second factor set one up when they log in there; the server then takes the host's word that
     /// the password was right
     #[arg(long, value_name = "on|off", default_value = "off", action = ArgAction::Set)]

@@ -43,6 +43,7 @@ pub(crate) fn host(command: HostCommand, output: Output) -> Result<(), CommandEr
         HostCommand::Add(arguments) => add(arguments, output),
         HostCommand::List => list(output),
         HostCommand::Show { name } => show(&name, output),
+        HostCommand::Unlock { name } => unlock(&name),
         HostCommand::Remove { name } => remove(&name),
     }
 }
@@ -103,15 +104,17 @@ fn add(arguments: HostArguments, output: Output) -> Result<(), CommandError> {
     let HostArguments {
         name,
         services,
+        people,
         may_enrol,
     } = arguments;
     let rights = HostRights {
         services,
+        people,
         may_enrol,
     };
     let AddedHost { host, token } = client::open()?.add_host(&name, rights)?;
     let added = Added {
-        row: row(&host),
+        row: row(&host, 0),
         token: token.expose(),
     };
     // The token is one line, however long, so that it can be copied.
@@ -126,26 +129,34 @@ struct Row<'a> {
     id: &'a str,
     state: &'static str,
     services: &'a [String],
+    people: Option<&'a str>,
     may_enrol: bool,
     added: String,
     joined: Option<String>,
     token_until: Option<String>,
     certificate_until: Option<String>,
     last_seen: Option<String>,
+    version: Option<&'a str>,
+    logins: u64,
+    cut_off: Option<String>,
 }
 
-fn row(host: &Host) -> Row<'_> {
+fn row(host: &Host, logins: u64) -> Row<'_> {
     Row {
         name: &host.name,
         id: &host.id,
         state: words::state(host, clock::now()),
         services: &host.rights.services,
+        people: host.rights.people.as_deref(),
         may_enrol: host.rights.may_enrol,
         added: rfc3339(host.added_at),
         joined: host.joined_at.map(rfc3339),
         token_until: host.token_until.map(rfc3339),
         certificate_until: host.key_until.map(rfc3339),
         last_seen: host.seen_at.map(rfc3339),
+        version: host.version.as_deref(),
+        logins,
+        cut_off: host.cut_off_at.map(rfc3339),
     }
 }
 
@@ -154,17 +165,23 @@ fn list(output: Output) -> Result<(), CommandError> {
         "NAME",
         "STATE",
         "SERVICES",
+        "PEOPLE",
         "ENROLS",
         "CERTIFICATE UNTIL",
         "LAST SEEN",
+        "VERSION",
+        "LOGINS",
     ]);
-    for host in &client::open()?.hosts()? {
-        listing.row(&row(host), || values(host))?;
+    let admin = client::open()?;
+    let logins = admin.host_logins()?;
+    for host in &admin.hosts()? {
+        let logins = logins.get(&host.id).copied().unwrap_or_default();
+        listing.row(&row(host, logins), || values(host, logins))?;
     }
     listing.end("No host has been added: 'twofa host add NAME' adds one.")
 }
 
-fn values(host: &Host) -> Vec<Value> {
+fn values(host: &Host, logins: u64) -> Vec<Value> {
     let at = |at: Option<Timestamp>| Value::Text(at.map_or_else(|| "-".to_owned(), moment));
     let state = words::state(host, clock::now());
     vec![
@@ -175,19 +192,36 @@ fn values(host: &Host) -> Vec<Value> {
             Value::Warning(state.to_owned())
         },
         Value::Text(words::services(host)),
+        Value::Text(words::people(host).to_owned()),
         Value::Text(words::switch(host.rights.may_enrol).to_owned()),
         at(host.key_until),
         at(host.seen_at),
+        Value::Text(host.version.clone().unwrap_or_else(|| "-".to_owned())),
+        Value::Text(logins.to_string()),
     ]
 }
 
 fn show(name: &str, output: Output) -> Result<(), CommandError> {
-    let hosts = client::open()?.hosts()?;
+    let admin = client::open()?;
+    let hosts = admin.hosts()?;
     let host = hosts.iter().find(|host| host.name == name);
     let host = host.ok_or_else(|| no_host(name))?;
-    output.object(&row(host), |out| {
-        write!(out, "{}", words::host(host, clock::now()))
+    let logins = admin.host_logins()?;
+    let logins = logins.get(&host.id).copied().unwrap_or_default();
+    output.object(&row(host, logins), |out| {
+        write!(out, "{}", words::host(host, logins, clock::now()))
     })
+}
+
+fn unlock(name: &str) -> Result<(), CommandError> {
+    match client::open()?.unlock_host(name)? {
+        Some(was_cut_off) => Ok(writeln!(
+            io::stdout(),
+            "{}",
+            words::unlocked(name, was_cut_off)
+        )?),
+        None => Err(no_host(name)),
+    }
 }
 
 fn remove(name: &str) -> Result<(), CommandError> {

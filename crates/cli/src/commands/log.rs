@@ -37,6 +37,8 @@ struct Row<'a> {
     service: Option<&'a str>,
     remote_host: Option<&'a str>,
     terminal: Option<&'a str>,
+    /// The host of the fleet on which it was, on a server.
+    host: Option<&'a str>,
     remote_user: Option<&'a str>,
     source: &'a str,
     by_uid: u32,
@@ -83,6 +85,7 @@ fn filter(arguments: EventArguments) -> Result<EventFilter, CommandError> {
         until: time(arguments.until)?,
         kinds: arguments.kinds,
         service: arguments.service,
+        host: arguments.host,
         from: arguments.from,
     })
 }
@@ -171,6 +174,7 @@ fn list_one(event: &LoggedEvent, names: &mut Names, listing: &mut Listing) -> io
     let detail = events::detail(record, *at);
     let login = origin.as_login();
     let by = names.actor(origin);
+    let host = origin.host.as_ref().map(|host| &*host.name);
     let row = Row {
         id: *id,
         at: rfc3339(*at),
@@ -179,6 +183,7 @@ fn list_one(event: &LoggedEvent, names: &mut Names, listing: &mut Listing) -> io
         service: origin.service(),
         remote_host: login.and_then(|login| login.remote_host.as_deref()),
         terminal: login.and_then(|login| login.terminal.as_deref()),
+        host,
         remote_user: login.and_then(|login| login.remote_user.as_deref()),
         source: origin.source.name(),
         by_uid: origin.actor,
@@ -198,12 +203,22 @@ fn list_one(event: &LoggedEvent, names: &mut Names, listing: &mut Listing) -> io
                 _ => Value::Text(event),
             },
             text(user.as_deref()),
-            text(origin.service()),
+            Value::Text(at_place(origin)),
             text(origin.host_or_terminal()),
             Value::Text(by),
             text(detail.as_deref()),
         ]
     })
+}
+
+/// The service, with the host of the fleet on which it was: `sshd on web1`.
+fn at_place(origin: &Origin) -> String {
+    let service = origin.service().unwrap_or_default();
+    match &origin.host {
+        Some(host) if service.is_empty() => format!("on {}", host.name),
+        Some(host) => format!("{service} on {}", host.name),
+        None => service.to_owned(),
+    }
 }
 
 /// The names of the accounts that acted, each looked up once.

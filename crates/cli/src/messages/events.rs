@@ -82,8 +82,17 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         | Event::ServerAdded { name }
         | Event::ServerJoined { name }
         | Event::ServerRemoved { name }
+        | Event::HostUnlocked { name }
         | Event::FleetJoined { name }
         | Event::FleetLeft { name } => format!("'{name}'"),
+        Event::HostPeopleLimit { name, people } => {
+            format!(
+                "'{name}' asked about {people} people within an hour, and may ask about no more"
+            )
+        }
+        Event::HostCutOff { name, people } => {
+            format!("'{name}', after wrong codes for {people} people within an hour")
+        }
         Event::DeviceTrusted { device, until } | Event::TrustRenewed { device, until } => {
             trusted_until(device, *until, at)
         }

@@ -64,6 +64,7 @@ pub(crate) fn removed(name: &str) -> String {
 /// The state of `host` at `now`, in one word or two.
 pub(crate) fn state(host: &Host, now: Timestamp) -> &'static str {
     match (host.key_until, host.token_until) {
+        (Some(until), _) if now < until && host.cut_off_at.is_some() => "cut off",
         (Some(until), _) if now < until => JOINED,
         (Some(_), _) => "expired",
         (None, Some(until)) if now < until => "may join",
@@ -79,24 +80,38 @@ pub(crate) fn services(host: &Host) -> String {
     }
 }
 
+pub(crate) fn people(host: &Host) -> &str {
+    host.rights.people.as_deref().unwrap_or("all")
+}
+
+pub(crate) fn unlocked(name: &str, was_cut_off: bool) -> String {
+    if was_cut_off {
+        format!("{name} may ask about everybody again.")
+    } else {
+        format!("{name} is not cut off. Whom it asked about within the last hour is forgotten.")
+    }
+}
+
 pub(crate) const fn switch(is_on: bool) -> &'static str {
     if is_on { "on" } else { "off" }
 }
 
 /// One host, in lines.
-pub(crate) fn host(host: &Host, now: Timestamp) -> String {
+pub(crate) fn host(host: &Host, logins: u64, now: Timestamp) -> String {
     let at = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
     format!(
-        "Name:         {}\nState:        {}\nServices:     {}\nMay enrol:    {}\nAdded:        {}\nJoined:       {}\n\
-         Certificate:  until {}\nLast seen:    {}\nId:           {}\n",
+        "Name:         {}\nState:        {}\nServices:     {}\nPeople:       {}\nMay enrol:    {}\nAdded:        {}\nJoined:       {}\n\
+         Certificate:  until {}\nLast seen:    {}\nVersion:      {}\nLogins:       {logins}\nId:           {}\n",
         host.name,
         state(host, now),
         services(host),
+        people(host),
         switch(host.rights.may_enrol),
         moment(host.added_at),
         at(host.joined_at),
         at(host.key_until),
         at(host.seen_at),
+        host.version.as_deref().unwrap_or("-"),
         host.id,
     )
 }

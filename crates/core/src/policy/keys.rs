@@ -99,7 +99,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 34] = [
+pub static KEYS: [PolicyKey; 37] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -491,6 +491,18 @@ pub static KEYS: [PolicyKey; 34] = [
         write: |policy| policy.limits.machine_hourly.to_string(),
     },
     PolicyKey {
+        name: "send.host-hourly",
+        values: LIMITS,
+        form: ValueForm::Number,
+        default: "500",
+        help: "On a server, send at most this many codes per hour for the logins on one host",
+        per_class: false,
+        stricter: "",
+        on_host: OnHost::Fleet,
+        read: |policy, text| limit(text).map(|most| policy.limits.host_hourly = most),
+        write: |policy| policy.limits.host_hourly.to_string(),
+    },
+    PolicyKey {
         name: "send.unverified-hourly",
         values: LIMITS,
         form: ValueForm::Number,
@@ -649,6 +661,30 @@ pub static KEYS: [PolicyKey; 34] = [
             Ok(())
         },
         write: |policy| policy.shared_accounts.to_string(),
+    },
+    PolicyKey {
+        name: "fleet.people-hourly",
+        values: LIMITS,
+        form: ValueForm::Number,
+        default: "1000",
+        help: "On a server, let one host ask about at most this many different people per hour, apart from those who have logged in there with a code before",
+        per_class: false,
+        stricter: "",
+        on_host: OnHost::Fleet,
+        read: |policy, text| limit(text).map(|most| policy.hosts.people_hourly = most),
+        write: |policy| policy.hosts.people_hourly.to_string(),
+    },
+    PolicyKey {
+        name: "fleet.wrong-people-hourly",
+        values: LIMITS,
+        form: ValueForm::Number,
+        default: "20",
+        help: "On a server, cut a host off once it sends wrong codes for more than this many different people within an hour, with no right one after them: until 'twofa host unlock', only people who have logged in there with a code before can log in there",
+        per_class: false,
+        stricter: "",
+        on_host: OnHost::Fleet,
+        read: |policy, text| limit(text).map(|most| policy.hosts.wrong_people_hourly = most),
+        write: |policy| policy.hosts.wrong_people_hourly.to_string(),
     },
 ];
 

@@ -59,6 +59,8 @@ pub struct Policy {
     pub notices: PerChannel<bool>,
     /// Which accounts of a joined host are the fleet's.
     pub shared_accounts: SharedAccounts,
+    /// What a host of the fleet may ask a server.
+    pub hosts: HostLimits,
 }
 
 /// Whom a login asks for a second factor. The stricter is the greater.
@@ -103,6 +105,8 @@ pub struct SendLimits {
     pub address_daily: u32,
     /// Codes of the whole machine per hour.
     pub machine_hourly: u32,
+    /// Codes per hour that one host of the fleet asks for.
+    pub host_hourly: u32,
     /// Codes to unverified addresses of one user per hour.
     pub unverified_hourly: u32,
     /// Codes to unverified addresses of one user per day.
@@ -116,6 +120,15 @@ impl SendLimits {
     pub fn sms_daily_unverified(&self) -> u32 {
         (self.sms_daily / 5).max(1)
     }
+}
+
+/// How much a host of the fleet may ask a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Different people whom a host asks about per hour.
+    pub people_hourly: u32,
+    /// Different people for whom wrong codes come from a host per hour, with no right one after them.
+    pub wrong_people_hourly: u32,
 }
 
 /// Why a policy cannot have a setting.
@@ -175,6 +188,7 @@ impl Default for Policy {
                 user_hourly: 20,
                 address_daily: 100,
                 machine_hourly: 1000,
+                host_hourly: 500,
                 unverified_hourly: 3,
                 unverified_daily: 5,
                 sms_daily: 1000,
@@ -185,6 +199,10 @@ impl Default for Policy {
             phone_countries: Vec::new(),
             notices: PerChannel::from_fn(|_| true),
             shared_accounts: SharedAccounts::Directory,
+            hosts: HostLimits {
+                people_hourly: 1000,
+                wrong_people_hourly: 20,
+            },
         }
     }
 }

@@ -249,8 +249,10 @@ CREATE TABLE send (
     is_notice   bigint NOT NULL CHECK (is_notice IN (0, 1)),
     is_sms      bigint NOT NULL DEFAULT 0 CHECK (is_sms IN (0, 1)),
     is_verified bigint NOT NULL DEFAULT 1 CHECK (is_verified IN (0, 1)),
-    place       text COLLATE "C"
+    place       text COLLATE "C",
+    host        text COLLATE "C"
 );
+CREATE INDEX send_of_host ON send (host, at) WHERE host IS NOT NULL;
 CREATE INDEX send_of_user ON send (name, uid, is_notice, at);
 CREATE INDEX send_to_address ON send (address, is_notice, at);
 CREATE INDEX send_of_kind ON send (is_notice, at);
@@ -390,7 +392,12 @@ CREATE TABLE host (
     previous_key   bytea UNIQUE, -- the one that it had before it renewed its certificate, with which what it has begun goes on
     previous_until bigint,
     renewals       bigint NOT NULL DEFAULT 0,
-    copied_at      bigint -- when two machines turned out to have its key
+    copied_at      bigint, -- when two machines turned out to have its key
+    people      text COLLATE "C", -- the group whose members it may ask about; NULL: everybody
+    version     text COLLATE "C", -- the version of the twofa there, as the host says
+    people_alarm_at bigint,       -- when it last asked about too many people
+    unlocked_at bigint,           -- when an administrator last ended what is next
+    cut_off_at  bigint            -- since when it may ask only about people who have passed there
 );
 
 -- On a server: the servers of the fleet. One without the time at which it joined may join with its token.
@@ -406,6 +413,16 @@ CREATE TABLE fleet_server (
     seen_at     bigint
 );
 
+-- The people that a host asked about within the last hour, whether they exist or not.
+CREATE TABLE host_person (
+    host     text COLLATE "C" NOT NULL REFERENCES host (id) ON DELETE CASCADE,
+    name     text COLLATE "C" NOT NULL,
+    uid      bigint NOT NULL,
+    asked_at bigint NOT NULL,
+    PRIMARY KEY (host, name, uid)
+);
+CREATE INDEX host_person_asked ON host_person (host, asked_at);
+
 -- Attempts on hosts of the fleet are counted for each host by itself, so that one host locks nobody out on the others.
 CREATE TABLE host_attempts (
     "user"          bigint NOT NULL REFERENCES "user" (id) ON DELETE CASCADE,
@@ -413,6 +430,9 @@ CREATE TABLE host_attempts (
     attempts        bigint NOT NULL CHECK (attempts >= 0),
     cleared_through bigint NOT NULL CHECK (cleared_through >= 0),
     locked_until    bigint,
+    passes          bigint NOT NULL DEFAULT 0 CHECK (passes >= 0),
+    passed_at       bigint,
+    wrong_at        bigint,
     PRIMARY KEY ("user", host)
 );
 CREATE INDEX host_attempts_of_host ON host_attempts (host);

@@ -156,6 +156,22 @@ pub enum UserChange {
     },
 }
 
+impl UserChange {
+    /// Whether the user gets a notice of it: codes are not asked for from now on.
+    pub(super) const fn is_noticed(&self) -> bool {
+        match self {
+            Self::Verify {
+                value: Verify::Never,
+            } => true,
+            Self::Verify {
+                value: Verify::NewDevice | Verify::Always,
+            }
+            | Self::Address { .. }
+            | Self::Preferred { .. } => false,
+        }
+    }
+}
+
 /// Why a code was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]

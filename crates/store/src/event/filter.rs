@@ -20,6 +20,8 @@ pub struct EventFilter {
     pub kinds: Vec<String>,
     /// The PAM service, or `twofa` for the command line.
     pub service: Option<String>,
+    /// The name of the host of the fleet on which it was; empty: this machine.
+    pub host: Option<String>,
     /// The network of the remote host.
     pub from: Option<IpNet>,
 }

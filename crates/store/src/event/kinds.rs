@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use twofa_core::Channel;
-use twofa_core::user::Verify;
 
 use super::as_text;
 use super::fields::{
@@ -198,6 +197,9 @@ pub enum Event {
         name: String,
         /// The PAM services that it may ask for; empty: all.
         services: String,
+        /// The group whose members it may ask about; `None`: everybody.
+        #[serde(default)]
+        people: Option<String>,
         /// Whether people may set up their first method there.
         may_enrol: bool,
     },
@@ -238,6 +240,25 @@ pub enum Event {
     },
     /// An administrator removed a server from the fleet.
     ServerRemoved {
+        /// The name that the administrator gave it.
+        name: String,
+    },
+    /// A host asked about more people within an hour than it may.
+    HostPeopleLimit {
+        /// The name that the administrator gave it.
+        name: String,
+        /// How many it may ask about.
+        people: u64,
+    },
+    /// A host sent wrong codes for so many people that it may ask only about those who have passed there.
+    HostCutOff {
+        /// The name that the administrator gave it.
+        name: String,
+        /// For how many.
+        people: u64,
+    },
+    /// An administrator ended that a host is cut off.
+    HostUnlocked {
         /// The name that the administrator gave it.
         name: String,
     },
@@ -343,10 +364,8 @@ impl Event {
             | Self::DeviceTrusted { .. }
             | Self::BackupCodesReplaced
             | Self::Reset
-            | Self::UserRemoved
-            | Self::UserChanged(UserChange::Verify {
-                value: Verify::Never,
-            }) => true,
+            | Self::UserRemoved => true,
+            Self::UserChanged(change) => change.is_noticed(),
             Self::Passed { .. }
             | Self::Refused { .. }
             | Self::Reported { .. }
@@ -361,13 +380,6 @@ impl Event {
             | Self::Exempted(_)
             | Self::ExemptionEnded(_)
             | Self::UserAdded
-            | Self::UserChanged(
-                UserChange::Verify {
-                    value: Verify::NewDevice | Verify::Always,
-                }
-                | UserChange::Address { .. }
-                | UserChange::Preferred { .. },
-            )
             | Self::CodeSent { .. }
             | Self::CodeNotSent { .. }
             | Self::ProviderAdded { .. }
@@ -383,6 +395,9 @@ impl Event {
             | Self::ServerAdded { .. }
             | Self::ServerJoined { .. }
             | Self::ServerRemoved { .. }
+            | Self::HostPeopleLimit { .. }
+            | Self::HostCutOff { .. }
+            | Self::HostUnlocked { .. }
             | Self::FleetJoined { .. }
             | Self::FleetLeft { .. }
             | Self::TrustRenewed { .. }

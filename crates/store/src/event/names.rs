@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 55] = [
+pub const EVENT_NAMES: [EventName; 58] = [
     event(
         "passed",
         "method label channel kind",
@@ -157,7 +157,7 @@ pub const EVENT_NAMES: [EventName; 55] = [
     ),
     event(
         "host-added",
-        "name services may-enrol",
+        "name services people may-enrol",
         "An administrator added a host to the fleet",
     ),
     event("host-joined", "name", "A host joined the fleet"),
@@ -191,6 +191,21 @@ pub const EVENT_NAMES: [EventName; 55] = [
         "server-removed",
         "name",
         "An administrator removed a server from the fleet",
+    ),
+    event(
+        "host-people-limit",
+        "name people",
+        "A host asked about more people within an hour than it may (fleet.people-hourly)",
+    ),
+    event(
+        "host-cut-off",
+        "name people",
+        "Wrong codes for too many people came from a host (fleet.wrong-people-hourly), which is cut off",
+    ),
+    event(
+        "host-unlocked",
+        "name",
+        "An administrator ended that a host is cut off",
     ),
     event("fleet-joined", "name", "This machine joined a fleet"),
     event("fleet-left", "name", "This machine left its fleet"),

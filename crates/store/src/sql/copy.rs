@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 32] = [
+pub(crate) static TABLES: [Table; 33] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -82,7 +82,7 @@ pub(crate) static TABLES: [Table; 32] = [
     ),
     numbered(
         "send",
-        "id, at, name, uid, address, is_notice, is_sms, is_verified, place",
+        "id, at, name, uid, address, is_notice, is_sms, is_verified, place, host",
     ),
     table("sms_alarm", "what, at"),
     numbered("unproved_change", "id, at, name, uid"),
@@ -102,15 +102,16 @@ pub(crate) static TABLES: [Table; 32] = [
     table(
         "host",
         "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at, previous_key, previous_until,
-         renewals, copied_at",
+         renewals, copied_at, people, version, people_alarm_at, cut_off_at, unlocked_at",
     ),
     table(
         "fleet_server",
         "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at",
     ),
+    table("host_person", "host, name, uid, asked_at"),
     table(
         "host_attempts",
-        "user, host, attempts, cleared_through, locked_until",
+        "user, host, attempts, cleared_through, locked_until, passes, passed_at, wrong_at",
     ),
     table(
         "joined_fleet",

@@ -43,6 +43,7 @@ fn each_in_order(
         until,
         kinds,
         service,
+        host,
         from,
     } = filter;
     // The checkpoints are an index by time, so that no event needs an entry in one.
@@ -54,7 +55,7 @@ fn each_in_order(
     let after = after.unwrap_or(i64::MIN);
     let since = since.map_or(i64::MIN, twofa_core::Timestamp::unix);
     let until = until.map_or(i64::MAX, twofa_core::Timestamp::unix);
-    let values = values![after, since, until, kinds, service, user];
+    let values = values![after, since, until, kinds, service, user, host];
     let sqlite = select(user.is_some(), "SELECT value FROM json_each(?4)", order);
     let list = "SELECT json_array_elements_text(CAST(?4 AS json))";
     let postgres = select(user.is_some(), list, order);
@@ -83,6 +84,7 @@ fn select(has_user: bool, kinds: &str, order: &str) -> String {
          WHERE {user_matches} AND id > ?1 AND at >= ?2 AND at < ?3
            AND (CAST(?4 AS TEXT) IS NULL OR kind IN ({kinds}))
            AND (CAST(?5 AS TEXT) IS NULL OR service = ?5 OR (?5 = 'twofa' AND source = 'command-line'))
+           AND (CAST(?7 AS TEXT) IS NULL OR coalesce(host, '') = ?7)
          ORDER BY id {order}"
     )
 }

@@ -28,6 +28,12 @@ pub struct Host {
     pub renewals: u64,
     /// When two machines turned out to have its key; `None`: that has not happened since it joined.
     pub copied_at: Option<Timestamp>,
+    /// The version of the twofa there at that time, as the host said.
+    pub version: Option<String>,
+    /// Since when it may ask only about people who have passed there; `None`: it is not cut off.
+    pub cut_off_at: Option<Timestamp>,
+    /// When an administrator last ended that; what came before does not count again.
+    pub unlocked_at: Option<Timestamp>,
 }
 
 /// What a host may do.
@@ -35,6 +41,8 @@ pub struct Host {
 pub struct HostRights {
     /// The PAM services that it may ask for; empty: all.
     pub services: Vec<String>,
+    /// The group whose members it may ask about; `None`: everybody.
+    pub people: Option<String>,
     /// Whether people may set up their first method there.
     pub may_enrol: bool,
 }
@@ -72,8 +80,16 @@ pub(crate) struct HostKeys {
     pub(crate) previous: Option<[u8; 32]>,
 }
 
-const HOST: &str = "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at, renewals, copied_at
-                    FROM host";
+/// How an attempt on a host ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostAttempt {
+    Passed,
+    /// The code was wrong, or is not known to be right yet.
+    Failed,
+}
+
+const HOST: &str = "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at, renewals, copied_at,
+                           people, version, cut_off_at, unlocked_at FROM host";
 
 /// Every host, by name.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<Host>, StoreError> {
@@ -105,8 +121,8 @@ pub(crate) fn find_by_token(db: &Db<'_>, token: &[u8; 32]) -> Result<Option<Host
 
 pub(crate) fn insert(db: &Db<'_>, host: &Host, token: &[u8; 32]) -> Result<(), StoreError> {
     db.execute(
-        "INSERT INTO host (id, name, services, may_enrol, added_at, token, token_until)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO host (id, name, services, may_enrol, added_at, token, token_until, people)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         values![
             &host.id,
             &host.name,
@@ -114,7 +130,8 @@ pub(crate) fn insert(db: &Db<'_>, host: &Host, token: &[u8; 32]) -> Result<(), S
             host.rights.may_enrol,
             host.added_at,
             token,
-            host.token_until
+            host.token_until,
+            host.rights.people.as_deref()
         ],
     )?;
     Ok(())
@@ -190,10 +207,23 @@ pub(crate) fn delete(db: &Db<'_>, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(crate) fn set_seen(db: &Db<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "UPDATE host SET seen_at = ?2 WHERE id = ?1";
-    db.execute(sql, values![id, now])?;
+pub(crate) fn set_seen(
+    db: &Db<'_>,
+    id: &str,
+    version: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE host SET seen_at = ?2, version = ?3 WHERE id = ?1";
+    db.execute(sql, values![id, now, version])?;
     Ok(())
+}
+
+/// How many logins there were on each host, by its id.
+pub(crate) fn logins(db: &Db<'_>) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT host, CAST(sum(passes) AS BIGINT) AS logins FROM host_attempts GROUP BY host";
+    db.query_all(sql, values![], |row| {
+        Ok((row.get("host")?, row.get("logins")?))
+    })
 }
 
 /// The attempts on `user` at the host whose certificate has this key.
@@ -210,17 +240,24 @@ pub(crate) fn throttle(db: &Db<'_>, user: i64, key: &[u8; 32]) -> Result<Throttl
     Ok(throttle?.unwrap_or_default())
 }
 
+/// Saves the attempts on `user` at the host whose certificate has this key, the last of which ended so at `now`.
 pub(crate) fn save_throttle(
     db: &Db<'_>,
     user: i64,
     key: &[u8; 32],
     throttle: Throttle,
+    last: HostAttempt,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO host_attempts (user, host, attempts, cleared_through, locked_until)
-               VALUES (?1, (SELECT id FROM host WHERE key = ?2 OR previous_key = ?2), ?3, ?4, ?5)
+    let sql = "INSERT INTO host_attempts (user, host, attempts, cleared_through, locked_until, passes, passed_at, wrong_at)
+               VALUES (?1, (SELECT id FROM host WHERE key = ?2 OR previous_key = ?2), ?3, ?4, ?5, ?6, ?7, ?8)
                ON CONFLICT (user, host) DO UPDATE SET attempts = excluded.attempts,
-                   cleared_through = excluded.cleared_through, locked_until = excluded.locked_until";
+                   cleared_through = excluded.cleared_through, locked_until = excluded.locked_until,
+                   passes = host_attempts.passes + excluded.passes,
+                   passed_at = coalesce(excluded.passed_at, host_attempts.passed_at),
+                   wrong_at = coalesce(excluded.wrong_at, host_attempts.wrong_at)";
     let until = throttle.locked_until;
+    let has_passed = last == HostAttempt::Passed;
     db.execute(
         sql,
         values![
@@ -228,18 +265,35 @@ pub(crate) fn save_throttle(
             key,
             throttle.attempts,
             throttle.cleared_through,
-            until
+            until,
+            has_passed,
+            has_passed.then_some(now),
+            (!has_passed).then_some(now)
         ],
     )?;
     Ok(())
 }
 
-/// How many wrong codes for `user` there are on all hosts, of which no host counts for more than `most`.
-pub(crate) fn failures(db: &Db<'_>, user: i64, most: u32) -> Result<u64, StoreError> {
+/// Wrong codes for a user on all hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failures {
+    pub count: u64,
+    /// When the last of them was typed.
+    pub last_at: Option<Timestamp>,
+}
+
+/// The wrong codes for `user` on all hosts, of which no host counts for more than `most`.
+pub(crate) fn failures(db: &Db<'_>, user: i64, most: u32) -> Result<Failures, StoreError> {
     let sql = "SELECT CAST(coalesce(sum(CASE WHEN attempts - cleared_through > ?2 THEN ?2
-                                        ELSE attempts - cleared_through END), 0) AS BIGINT) AS failures
+                                        ELSE attempts - cleared_through END), 0) AS BIGINT) AS failures,
+                      max(wrong_at) AS last_at
                FROM host_attempts WHERE user = ?1 AND attempts > cleared_through";
-    db.query_one(sql, values![user, most], |row| row.get("failures"))
+    db.query_one(sql, values![user, most], |row| {
+        Ok(Failures {
+            count: row.get("failures")?,
+            last_at: row.get("last_at")?,
+        })
+    })
 }
 
 /// Forgets the wrong codes for `user` on all hosts.
@@ -316,6 +370,7 @@ fn host(row: &Row<'_>) -> Result<Host, StoreError> {
         name: row.get("name")?,
         rights: HostRights {
             services: split(&row.get::<String>("services")?),
+            people: row.get("people")?,
             may_enrol: row.get("may_enrol")?,
         },
         added_at: row.get("added_at")?,
@@ -325,6 +380,9 @@ fn host(row: &Row<'_>) -> Result<Host, StoreError> {
         seen_at: row.get("seen_at")?,
         renewals: row.get("renewals")?,
         copied_at: row.get("copied_at")?,
+        version: row.get("version")?,
+        cut_off_at: row.get("cut_off_at")?,
+        unlocked_at: row.get("unlocked_at")?,
     })
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct SendRecord<'a> {
     pub is_sms: bool,
     /// A notice, or a code to an address of the account that is verified.
     pub is_verified: bool,
+    /// The host of the fleet for whose login it is; `None`: this machine.
+    pub host: Option<&'a str>,
 }
 
 /// Makes what is said to be sent after `now` sent at `now`.
@@ -38,8 +40,9 @@ pub(crate) fn insert(
     place: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO send (at, name, uid, address, is_notice, is_sms, is_verified, place)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql =
+        "INSERT INTO send (at, name, uid, address, is_notice, is_sms, is_verified, place, host)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     db.execute(
         sql,
         values![
@@ -50,7 +53,8 @@ pub(crate) fn insert(
             send.is_notice,
             send.is_sms,
             send.is_verified,
-            place
+            place,
+            send.host
         ],
     )?;
     Ok(())
@@ -109,6 +113,19 @@ pub(crate) fn nth_of_machine(
     nth: u32,
 ) -> Result<Option<Timestamp>, StoreError> {
     nth_newest(db, OF_MACHINE, values![since, nth, send.is_notice])
+}
+
+/// Of codes for logins on the same host of the fleet; none on this machine.
+pub(crate) fn nth_of_host(
+    db: &Db<'_>,
+    send: &SendRecord<'_>,
+    since: Timestamp,
+    nth: u32,
+) -> Result<Option<Timestamp>, StoreError> {
+    match send.host {
+        Some(host) => nth_newest(db, OF_HOST, values![since, nth, host]),
+        None => Ok(None),
+    }
 }
 
 /// Of what was sent to one address, for any user.
@@ -192,6 +209,8 @@ const UNVERIFIED_OF_USER: &str =
      ORDER BY at DESC LIMIT 1 OFFSET ?2 - 1";
 const OF_MACHINE: &str = "SELECT at FROM send WHERE is_notice = ?3 AND at > ?1
                           ORDER BY at DESC LIMIT 1 OFFSET ?2 - 1";
+const OF_HOST: &str =
+    "SELECT at FROM send WHERE host = ?3 AND at > ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2 - 1";
 const TO_ADDRESS: &str = "SELECT at FROM send WHERE address = ?3 AND is_notice = ?4 AND at > ?1
                           ORDER BY at DESC LIMIT 1 OFFSET ?2 - 1";
 const TO_OWN_ADDRESS: &str =
@@ -237,6 +256,7 @@ mod tests {
             OF_USER.into(),
             UNVERIFIED_OF_USER.into(),
             OF_MACHINE.into(),
+            OF_HOST.into(),
             TO_ADDRESS.into(),
             TO_OWN_ADDRESS.into(),
             SMS.into(),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use twofa_core::text::printable;
 use twofa_core::{Account, Timestamp};
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::wire::{self, FromHost, FromServer, HostLogin};
@@ -28,6 +29,8 @@ use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often at most it is noted that somebody logs in on a host.
 const SEEN_INTERVAL: Duration = Duration::from_secs(60);
+/// Characters of a host's version that are kept at most.
+const MAX_VERSION: usize = 32;
 
 /// When it was noted of each host that somebody logs in there.
 #[derive(Debug, Default)]
@@ -92,7 +95,11 @@ fn serve(
     };
     if shared.seen.is_due(&host.id) {
         // Only a listing shows it.
-        let _ = services.store.note_host_seen(&host.id, services.now());
+        let version = printable(&login.version);
+        let version: String = version.chars().take(MAX_VERSION).collect();
+        let _ = services
+            .store
+            .note_host_seen(&host.id, &version, services.now());
     }
     let mut terminal = HostTerminal {
         link,

@@ -4,15 +4,16 @@
 //! device becomes trusted, no key that sshd verified counts, no method is set up unless the host may.
 
 use twofa_core::exemption::LoginSource;
-use twofa_core::{Account, Decision, Denial};
+use twofa_core::{Account, Decision, Denial, Membership};
 use twofa_proto::{Done, Login, Request, Verdict};
+use twofa_store::{HostAdmission, Origin};
 
 use super::device::LoginDevice;
 use super::outcome::LoginOutcome;
 use super::request::{LoginError, LoginRequest, refuse};
 use super::{finish, follow, leave_refusal, origin, why_nobody_is_asked};
 use crate::context::{Context, Services};
-use crate::identity::accounts;
+use crate::identity::accounts::{self, Groups, NameServiceError};
 use crate::identity::authority::Permission;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::person::Person;
@@ -58,6 +59,10 @@ fn begin(
         return refuse(text, LoginOutcome::new(Verdict::Denied, why), terminal);
     }
     let asker = Asker::Host(host);
+    let origin = origin::for_log(asker, login);
+    if let Some((text, why)) = why_stopped(services, host, account, &origin)? {
+        return refuse(text, LoginOutcome::new(Verdict::Denied, why), terminal);
+    }
     let source = LoginSource {
         is_sshd: relayed.is_sshd,
         ..origin::for_exemptions(asker, login)
@@ -66,7 +71,6 @@ fn begin(
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
         return Ok(LoginOutcome::new(Verdict::NotRequired, why));
     }
-    let origin = origin::for_log(asker, login);
     let person = Person::load(services.store, account)?;
     let device = LoginDevice::none()?;
     let (decision, exemption) = person.decide(account, source, false, services.now());
@@ -114,11 +118,46 @@ fn why_refused(
     }
     // An account that this server does not know is taken as the host has it; one that it knows must be the same.
     let known = accounts::find(&account.name)?;
+    if let Some(group) = &host.rights.people
+        && !(known.as_ref() == Some(account) && is_member(group, account)?)
+    {
+        let why = reasons::not_of_its_people(&host.name, group);
+        return Ok(Some((messages::NOT_FOR_THIS_HOST, why)));
+    }
     let is_another = known.is_some_and(|known| known != *account);
     Ok(is_another.then(|| {
         let why = reasons::another_account(&account.name, account.uid);
         (messages::IDENTITY_MISMATCH, why)
     }))
+}
+
+/// Whether this server's own name service has `account` in the group called `group`. An error where that is not known.
+fn is_member(group: &str, account: &Account) -> Result<bool, NameServiceError> {
+    let Some(group) = accounts::group(group)? else {
+        return Ok(false);
+    };
+    let mut groups = Groups::new(account);
+    match groups.membership(&group) {
+        Membership::Member => Ok(true),
+        Membership::NotMember => Ok(false),
+        Membership::Unknown => Err(NameServiceError::new(groups.doubts().join("; "))),
+    }
+}
+
+/// Why the host is refused because of what it has asked before. The account is counted, whether it exists or not.
+fn why_stopped(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    account: &Account,
+    origin: &Origin,
+) -> Result<Option<(&'static str, String)>, LoginError> {
+    let (store, now) = (services.store, services.now());
+    let why = match store.admit_person(&host.key, account, origin, now)? {
+        HostAdmission::Admitted => return Ok(None),
+        HostAdmission::CutOff => reasons::cut_off(&host.name),
+        HostAdmission::TooManyPeople => reasons::too_many_people(&host.name),
+    };
+    Ok(Some((messages::TOO_MUCH_OF_A_HOST, why)))
 }
 
 /// What the host may have done of what was decided.
@@ -251,6 +290,7 @@ mod tests {
         let limited = RelayedPeer {
             rights: HostRights {
                 services: vec!["sudo".into()],
+                people: None,
                 may_enrol: true,
             },
             ..host.clone()
@@ -288,7 +328,7 @@ mod tests {
         let may_enrol = RelayedPeer {
             rights: HostRights {
                 may_enrol: true,
-                services: Vec::new(),
+                ..HostRights::default()
             },
             ..host
         };

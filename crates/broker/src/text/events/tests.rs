@@ -190,10 +190,26 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             Event::HostAdded {
                 name: name.clone(),
                 services: String::new(),
+                people: None,
                 may_enrol: false,
             },
             None,
         ),
+        (
+            Event::HostPeopleLimit {
+                name: name.clone(),
+                people: 1000,
+            },
+            None,
+        ),
+        (
+            Event::HostCutOff {
+                name: name.clone(),
+                people: 21,
+            },
+            None,
+        ),
+        (Event::HostUnlocked { name: name.clone() }, None),
         (Event::HostJoined { name: name.clone() }, None),
         (Event::HostRemoved { name: name.clone() }, None),
         (Event::HostReadmitted { name: name.clone() }, None),

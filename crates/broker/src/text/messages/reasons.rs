@@ -42,6 +42,25 @@ pub fn not_for_this_host(host: &str) -> String {
     format!("host '{host}' may not use this service")
 }
 
+/// A host of the fleet asks about a person that it may not ask about.
+pub fn not_of_its_people(host: &str, group: &str) -> String {
+    format!("host '{host}' may only ask about members of the group '{group}'")
+}
+
+/// A host of the fleet is cut off.
+pub fn cut_off(host: &str) -> String {
+    format!(
+        "host '{host}' is cut off and this user has never logged in there with a code: see 'twofa host unlock'"
+    )
+}
+
+/// A host of the fleet has asked about too many people.
+pub fn too_many_people(host: &str) -> String {
+    format!(
+        "host '{host}' has asked about too many people within an hour: see 'fleet.people-hourly'"
+    )
+}
+
 /// A host of the fleet asks about an account that is another one on this server.
 pub fn another_account(user: &str, uid: u32) -> String {
     format!("the account {user} has uid {uid} on the host and another one on this server")

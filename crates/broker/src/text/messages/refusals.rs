@@ -17,6 +17,7 @@ pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> Stri
         SendLimit::User => "Too many codes have been sent to you.",
         SendLimit::Address => "Too many codes have been sent to this address.",
         SendLimit::Machine => "Too many codes have been sent to all users of this machine.",
+        SendLimit::Host => "Too many codes have been sent for logins on this host.",
         SendLimit::Unverified => {
             "Too many of your codes have been sent to addresses that are not verified yet."
         }
@@ -26,7 +27,7 @@ pub fn too_many_codes(limit: SendLimit, next: Timestamp, now: Timestamp) -> Stri
         SendLimit::Sms => "This machine has sent as many text messages as it may in a day.",
     };
     let instead = match limit {
-        SendLimit::User | SendLimit::Address | SendLimit::Machine => "",
+        SendLimit::User | SendLimit::Address | SendLimit::Machine | SendLimit::Host => "",
         SendLimit::Unverified | SendLimit::UnverifiedSms | SendLimit::Sms => {
             " Until then, use another method or ask an administrator."
         }
@@ -124,9 +125,13 @@ pub const NO_SERVER: &str = "No server of the fleet can be reached to check the 
 pub const HOST_REFUSED: &str =
     "This host is not a member of the fleet, so access is denied. Ask an administrator.";
 
-/// A host may not use this service.
-pub const NOT_FOR_THIS_HOST: &str = "This host may not have anyone logged in with this service, so this is refused. Ask an \
-                                     administrator.";
+/// A host may not use this service, or not ask about this person, whether that exists or not.
+pub const NOT_FOR_THIS_HOST: &str =
+    "The fleet does not allow this login on this host, so this is refused. Ask an administrator.";
+
+/// A host is cut off, or has asked about too many people.
+pub const TOO_MUCH_OF_A_HOST: &str =
+    "This host has been stopped after too many requests, so this is refused. Ask an administrator.";
 
 /// A host asks about uid 0.
 pub const ROOT_IS_LOCAL: &str = "The fleet does not decide about root.";

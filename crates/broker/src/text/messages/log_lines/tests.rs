@@ -205,8 +205,18 @@ fn samples() -> Vec<Event> {
         Event::HostAdded {
             name: name(),
             services: "sshd,sudo".into(),
+            people: Some("staff".into()),
             may_enrol: false,
         },
+        Event::HostPeopleLimit {
+            name: name(),
+            people: 1000,
+        },
+        Event::HostCutOff {
+            name: name(),
+            people: 21,
+        },
+        Event::HostUnlocked { name: name() },
         Event::HostJoined { name: name() },
         Event::HostRemoved { name: name() },
         Event::HostReadmitted { name: name() },
