@@ -360,6 +360,7 @@ mod tests {
             ("send.user-hourly", "3"),
             ("send.address-daily", "4"),
             ("send.machine-hourly", "5"),
+            ("send.host-hourly", "9"),
             ("send.unverified-hourly", "6"),
             ("send.unverified-daily", "7"),
             ("send.sms-daily", "8"),
@@ -500,6 +501,8 @@ mod tests {
             "phone.country" => ("DE", "AT"),
             "phone.countries" => ("DE,AT", "DE"),
             "fleet.accounts" => ("alice", "directory"),
+            "fleet.changes" => ("servers-only", "everywhere"),
+            "send.host-hourly" | "fleet.people-hourly" | "fleet.wrong-people-hourly" => ("7", "9"),
             name => panic!("say here, or in the other list, what a host can do to {name}"),
         }
     }
