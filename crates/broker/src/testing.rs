@@ -287,7 +287,10 @@ impl Bench {
             },
             origin,
             stacks: Stacks::default(),
-            fleet: Membership::new(FleetDirectory::at(folder.path().join("fleet"))),
+            fleet: Membership::new(
+                FleetDirectory::at(folder.path().join("fleet")),
+                folder.path().join("fleet-policy"),
+            ),
             deferred: Deferred::default(),
             _folder: folder,
         };

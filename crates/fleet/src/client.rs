@@ -3,6 +3,8 @@
 //! A server may take two seconds to accept a login, then the next one is asked. One that failed is asked last for half a
 //! minute. Once a server has accepted a login, that login is served there or nowhere.
 
+pub mod policy;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};

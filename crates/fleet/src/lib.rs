@@ -6,6 +6,8 @@
 //! on which a whole message has a deadline. [`client`] is a host's end: it finds a server that answers, and keeps
 //! connections that can be used again.
 //!
+//! [`signed`] is a text that hosts keep and that only servers can have written.
+//!
 //! Nothing here knows users, codes or the store.
 #![forbid(unsafe_code)]
 
@@ -13,6 +15,7 @@ pub mod certificate;
 pub mod client;
 mod error;
 pub mod identity;
+pub mod signed;
 pub mod stream;
 pub mod tls;
 pub mod token;

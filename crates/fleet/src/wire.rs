@@ -18,6 +18,11 @@ pub enum FromHost {
     Login(HostLogin),
     /// The answer to a prompt; `None`: there was none.
     Answer(Option<Secret>),
+    /// The host asks for the rules of the fleet, between two logins.
+    Policy {
+        /// The version that it has; 0: none.
+        known: i64,
+    },
 }
 
 /// A login as the host describes it. All of it is the host's claim, and is worth one login on that host.
@@ -98,6 +103,13 @@ pub enum FromServer {
         /// Why, for the host's log.
         why: String,
     },
+    /// The answer to [`FromHost::Policy`].
+    Policy {
+        /// The version of the rules that is in force.
+        version: i64,
+        /// The rules, signed ([`crate::signed`]); `None`: the host has them.
+        signed: Option<String>,
+    },
 }
 
 /// The result of a login.
@@ -148,7 +160,7 @@ impl FromHost {
     /// The kind of this message.
     pub const fn kind(&self) -> MessageKind {
         match self {
-            Self::Login(_) => MessageKind::Open,
+            Self::Login(_) | Self::Policy { .. } => MessageKind::Open,
             Self::Answer(_) => MessageKind::Answer,
         }
     }
@@ -162,7 +174,7 @@ impl FromServer {
             Self::Prompt { .. } => MessageKind::Prompt,
             Self::Info(_) => MessageKind::Info,
             Self::Error(_) => MessageKind::Error,
-            Self::Done { .. } => MessageKind::Done,
+            Self::Done { .. } | Self::Policy { .. } => MessageKind::Done,
         }
     }
 }
@@ -227,6 +239,12 @@ mod tests {
             let number = u8::try_from(number).unwrap();
             assert_eq!(bytes(&done), [4, number, 2, b's', b'o']);
         }
+        assert_eq!(bytes(&FromHost::Policy { known: 3 }), [2, 6]);
+        let policy = FromServer::Policy {
+            version: 3,
+            signed: Some("p".into()),
+        };
+        assert_eq!(bytes(&policy), [5, 6, 1, 1, b'p']);
         let join = JoinRequest {
             secret: "S".into(),
             request: vec![7],

@@ -22,5 +22,20 @@ CREATE TABLE joined_fleet (
     joined_at INTEGER NOT NULL
 ) STRICT;
 
+-- On a host: the rules of its fleet that it was last given. They are never older than those that it had before.
+CREATE TABLE fleet_policy (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL,
+    since   INTEGER NOT NULL,
+    rules   TEXT NOT NULL
+) STRICT;
+
+-- The number of policy and classes, raised by each change of them. One row.
+CREATE TABLE policy_version (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL
+) STRICT;
+INSERT INTO policy_version (id, version) VALUES (1, 1);
+
 -- The host of the fleet on which it happened; NULL: this machine.
 ALTER TABLE event ADD COLUMN host TEXT;

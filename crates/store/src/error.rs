@@ -111,6 +111,38 @@ pub enum StoreError {
     /// A stored setting is not one we know or does not read.
     #[error("the stored policy is broken: {0}")]
     BrokenPolicy(BadRulebook),
+    /// The copy of the fleet's policy does not read.
+    #[error("the stored policy of the fleet is broken: {0}")]
+    BrokenFleetPolicy(String),
+    /// A policy of another fleet, or of one that this machine is not in.
+    #[error("this policy is not of the fleet that this machine has joined")]
+    OtherFleet,
+    /// A policy of the fleet that is older than one that was seen.
+    #[error(
+        "this is version {version} of the fleet's policy, and this host has had version {seen}"
+    )]
+    OldPolicy {
+        /// Its version.
+        version: i64,
+        /// The greatest version that was seen.
+        seen: i64,
+    },
+    /// A host cannot set it.
+    #[error("'{0}' is the same on all hosts of the fleet")]
+    OfFleet(&'static str),
+    /// A host can be stricter than its fleet, not weaker.
+    #[error("'{wanted}' is weaker than what the fleet's policy says: {key}={value}")]
+    WeakerThanFleet {
+        /// The key.
+        key: &'static str,
+        /// The value that was to be set.
+        wanted: String,
+        /// The fleet's.
+        value: String,
+    },
+    /// Classes and whole policies are set on a server.
+    #[error("classes and whole policies are the fleet's")]
+    RulesOfFleet,
     /// A policy that was to be stored has something in it that we do not know or that does not read.
     #[error(transparent)]
     BadRulebook(#[from] BadRulebook),

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 
 use twofa_core::lockout::{MAX_FAILURES, MAX_LOCK};
-use twofa_core::{Lock, Timestamp};
+use twofa_core::{FleetPolicy, Lock, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::host_in_force::find_in_force;
+use crate::policy::{drop_defaults, record_changes};
 use crate::sql::fleet::{self, Failures, Host, HostRights, JoinedFleet};
+use crate::sql::fleet_policy::delete_known;
 use crate::tx::Tx;
+use crate::{fleet_policy, rules};
 
 /// How long a host may take to join, in seconds: 15 minutes.
 pub(crate) const TOKEN_LIFETIME: u64 = 15 * 60;
@@ -198,10 +201,11 @@ impl Store {
         self.write_unsynced(|view| fleet::set_seen(view.db, id, version, now))
     }
 
-    /// Records that this machine has joined a fleet, in which it was in none.
+    /// Records that this machine, which was in no fleet, has joined one, and puts its `policy` in force.
     pub fn join_fleet(
         &self,
         joined: &JoinedFleet,
+        policy: &FleetPolicy,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -212,7 +216,9 @@ impl Store {
             }
             fleet::set_joined(tx.db, joined)?;
             let name = joined.name.clone();
-            tx.record(None, &Event::FleetJoined { name }).map(drop)
+            tx.record(None, &Event::FleetJoined { name })?;
+            drop_defaults(tx)?;
+            fleet_policy::adopt(tx, policy).map(drop)
         })
     }
 
@@ -227,9 +233,14 @@ impl Store {
             let Some(joined) = fleet::joined(tx.db)? else {
                 return Ok(None);
             };
+            let before = rules::rulebook(tx.db);
             fleet::delete_joined(tx.db)?;
+            delete_known(tx.db)?;
             let name = joined.name.clone();
             tx.record(None, &Event::FleetLeft { name })?;
+            if let (Ok(before), Ok(own)) = (before, rules::rulebook(tx.db)) {
+                record_changes(tx, &before, &own)?;
+            }
             Ok(Some(joined))
         })
     }
@@ -458,10 +469,16 @@ mod tests {
             servers: Vec::new(),
             renewed: None,
         };
+        let policy = FleetPolicy {
+            fleet: "f".into(),
+            version: 1,
+            rulebook: twofa_core::Rulebook::default(),
+        };
+        let join = |joined| store.join_fleet(joined, &policy, &origin(), bench.now);
         assert_eq!(store.rules_in_force().unwrap().fleet, None);
-        store.join_fleet(&joined, &origin(), bench.now).unwrap();
+        join(&joined).unwrap();
         assert_eq!(store.rules_in_force().unwrap().fleet, Some(joined.clone()));
-        let again = store.join_fleet(&joined, &origin(), bench.now);
+        let again = join(&joined);
         assert!(matches!(again, Err(StoreError::Joined(_))));
         let left = store.leave_fleet(&origin(), bench.now).unwrap();
         assert_eq!(left, Some(joined));

@@ -246,7 +246,14 @@ mod tests {
             servers: Vec::new(),
             renewed: None,
         };
-        store.join_fleet(&fleet, &origin(), bench.now).unwrap();
+        let policy = twofa_core::FleetPolicy {
+            fleet: "f".into(),
+            version: 1,
+            rulebook: twofa_core::Rulebook::default(),
+        };
+        store
+            .join_fleet(&fleet, &policy, &origin(), bench.now)
+            .unwrap();
         assert_eq!(&**store.begin_renewal("one").unwrap(), "one");
         assert_eq!(&**store.begin_renewal("two").unwrap(), "one");
         store.end_renewal("certificate", "one").unwrap();

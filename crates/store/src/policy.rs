@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use twofa_core::policy::{KEYS, Policy};
+use twofa_core::policy::{KEYS, Policy, find};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
-use twofa_core::{DeviceKind, Timestamp};
+use twofa_core::{DeviceKind, HostRules, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::rules::{self, Rules};
-use crate::sql::{devices, policy};
+use crate::sql::{devices, fleet_policy, policy};
 use crate::tx::{Tx, View};
 
 impl Store {
@@ -40,6 +40,9 @@ impl Store {
         let settings: Vec<_> = settings.into_iter().collect();
         self.change(origin, now, |tx| {
             tx.rules.forget(tx.db)?;
+            if let Some(fleet) = rules::of_fleet(tx.db)? {
+                return tighten(tx, fleet, &settings);
+            }
             let after = preview(tx, &settings)?;
             save(tx, &after)
         })
@@ -64,6 +67,9 @@ impl Store {
     ) -> Result<Vec<Change>, StoreError> {
         self.change(origin, now, |tx| {
             tx.rules.forget(tx.db)?;
+            if fleet_policy::known(tx.db)?.is_some() {
+                return Err(StoreError::RulesOfFleet);
+            }
             let unchanged = match rules::rulebook(tx.db) {
                 Ok(stored) => before == Some(&stored),
                 Err(StoreError::BrokenPolicy(_)) => before.is_none(),
@@ -80,15 +86,83 @@ impl Store {
 fn preview(view: &View<'_>, changed: &[(&str, &str)]) -> Result<Rulebook, StoreError> {
     // What is asked for must read by itself, so that a mistake is not blamed on what is stored.
     Policy::from_settings(changed.iter().copied()).map_err(BadRulebook::from)?;
-    let mut settings = policy::settings(view.db)?;
+    if let Some(fleet) = rules::of_fleet(view.db)? {
+        return Ok(fleet.clone().on_host(own_rules(view, &fleet, changed)?)?);
+    }
+    let settings = with_changed(policy::settings(view.db)?, changed);
+    let machine = rules::parse(&settings).map_err(StoreError::BrokenPolicy)?;
+    Ok(Rulebook::new(machine, policy::classes(view.db)?)?)
+}
+
+/// `settings` with those of `changed` in the place of theirs.
+fn with_changed(
+    mut settings: Vec<(String, String)>,
+    changed: &[(&str, &str)],
+) -> Vec<(String, String)> {
     settings.retain(|(key, _)| !changed.iter().any(|(new, _)| new == key));
     settings.extend(
         changed
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
     );
-    let machine = rules::parse(&settings).map_err(StoreError::BrokenPolicy)?;
-    Ok(Rulebook::new(machine, policy::classes(view.db)?)?)
+    settings
+}
+
+/// What a host adds to the rules of its `fleet` once `changed` is set. A value that is weaker than the fleet's is refused; one that
+/// is the fleet's need not be kept.
+fn own_rules(
+    view: &View<'_>,
+    fleet: &Rulebook,
+    changed: &[(&str, &str)],
+) -> Result<HostRules, StoreError> {
+    let mut settings = with_changed(policy::settings(view.db)?, changed);
+    for (name, value) in changed.iter().copied() {
+        let Some(key) = find(name) else { continue };
+        let of_fleet = key.value(fleet.machine());
+        let wanted = Policy::from_settings([(name, value)]).map_err(BadRulebook::from)?;
+        if key.value(&wanted) == of_fleet {
+            settings.retain(|(kept, _)| kept != name);
+            continue;
+        }
+        if !key.may_differ_on_host() {
+            return Err(StoreError::OfFleet(key.name));
+        }
+        let both = fleet.machine().tightened([(name, value)]);
+        if key.value(&both.map_err(BadRulebook::from)?) != key.value(&wanted) {
+            return Err(StoreError::WeakerThanFleet {
+                key: key.name,
+                wanted: value.to_owned(),
+                value: of_fleet,
+            });
+        }
+    }
+    Ok(HostRules {
+        settings,
+        classes: policy::classes(view.db)?,
+    })
+}
+
+/// Sets `changed` on a host of `fleet`, and says what that changes.
+fn tighten(
+    tx: &Tx<'_>,
+    fleet: Rulebook,
+    changed: &[(&str, &str)],
+) -> Result<Vec<Change>, StoreError> {
+    let before = rules::rulebook(tx.db)?;
+    let own = own_rules(tx, &fleet, changed)?;
+    let pairs = own.settings.iter();
+    policy::replace_settings(tx.db, pairs.map(|(key, value)| (key, value.clone())))?;
+    record_changes(tx, &before, &fleet.on_host(own)?)
+}
+
+/// Drops the settings that are as they are by default: on a host they would count as set.
+pub(crate) fn drop_defaults(tx: &Tx<'_>) -> Result<(), StoreError> {
+    let is_set = |(name, value): &(String, String)| {
+        find(name).is_none_or(|key| key.value(&Policy::default()) != *value)
+    };
+    let settings = policy::settings(tx.db)?;
+    let kept = settings.into_iter().filter(is_set);
+    policy::replace_settings(tx.db, kept.collect::<Vec<_>>())
 }
 
 fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
@@ -97,13 +171,23 @@ fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
         Err(StoreError::BrokenPolicy(_)) => Rulebook::default(),
         loaded => loaded?,
     };
-    let changes = before.changes_to(after);
     let settings = KEYS
         .iter()
         .map(|key| (key.name, key.value(after.machine())));
     policy::replace_settings(tx.db, settings)?;
     policy::replace_classes(tx.db, after.classes())?;
-    shorten_trust(tx, &before, after)?;
+    fleet_policy::raise_version(tx.db, tx.now)?;
+    record_changes(tx, &before, after)
+}
+
+/// Records what differs between the rules `before` and `after`, and shortens trust to what it may be now.
+pub(crate) fn record_changes(
+    tx: &Tx<'_>,
+    before: &Rulebook,
+    after: &Rulebook,
+) -> Result<Vec<Change>, StoreError> {
+    let changes = before.changes_to(after);
+    shorten_trust(tx, before, after)?;
     for Change { what, from, to } in changes.iter().cloned() {
         tx.record(None, &Event::PolicyChanged { what, from, to })?;
     }

@@ -3,23 +3,26 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use twofa_core::Policy;
 use twofa_core::rulebook::{BadRulebook, Rulebook};
+use twofa_core::{FleetPolicy, HostRules, Policy};
 
 use crate::error::StoreError;
 use crate::sql::exemptions::{self, StoredExemption};
 use crate::sql::fleet::{self, JoinedFleet};
+use crate::sql::fleet_policy::{self, KnownFleetPolicy};
 use crate::sql::{Db, policy};
 
 /// What an administrator has decided: policy, classes, exemptions, and whether the machine is a host of a fleet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Policy and classes.
+    /// Policy and classes; on a host of a fleet those of the fleet, made stricter by its own.
     pub rulebook: Rulebook,
     /// Every exemption, also those that have ended.
     pub exemptions: Vec<StoredExemption>,
     /// The fleet that this machine has joined.
     pub fleet: Option<JoinedFleet>,
+    /// On a host of a fleet: the rules that it has from there.
+    pub fleet_policy: Option<KnownFleetPolicy>,
 }
 
 /// The rules that were read last. They change rarely and every login asks for them.
@@ -52,6 +55,7 @@ impl RulesCache {
             rulebook: rulebook(db)?,
             exemptions: exemptions::all(db)?,
             fleet: fleet::joined(db)?,
+            fleet_policy: fleet_policy::known(db)?,
         };
         let rules = match known.take() {
             Some(known) if *known.rules == read => known.rules,
@@ -72,10 +76,25 @@ impl RulesCache {
     }
 }
 
-/// The policy and the classes in `db`. Anything stored that does not read is an error, never a default.
+/// The policy and the classes in force in `db`. Anything stored that does not read is an error, never a default.
 pub(crate) fn rulebook(db: &Db<'_>) -> Result<Rulebook, StoreError> {
-    let machine = parse(&policy::settings(db)?).map_err(StoreError::BrokenPolicy)?;
-    Rulebook::new(machine, policy::classes(db)?).map_err(StoreError::BrokenPolicy)
+    let (settings, classes) = (policy::settings(db)?, policy::classes(db)?);
+    let Some(of_fleet) = of_fleet(db)? else {
+        let machine = parse(&settings).map_err(StoreError::BrokenPolicy)?;
+        return Rulebook::new(machine, classes).map_err(StoreError::BrokenPolicy);
+    };
+    let own = HostRules { settings, classes };
+    of_fleet.on_host(own).map_err(StoreError::BrokenPolicy)
+}
+
+/// The rules of the fleet that this machine has joined, as the fleet has them; `None`: it is in none.
+pub(crate) fn of_fleet(db: &Db<'_>) -> Result<Option<Rulebook>, StoreError> {
+    let Some(known) = fleet_policy::known(db)? else {
+        return Ok(None);
+    };
+    let read = FleetPolicy::read(&known.text);
+    let read = read.map_err(|error| StoreError::BrokenFleetPolicy(error.to_string()))?;
+    Ok(Some(read.rulebook))
 }
 
 pub(crate) fn parse(settings: &[(String, String)]) -> Result<Policy, BadRulebook> {

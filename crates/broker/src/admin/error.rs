@@ -37,6 +37,9 @@ pub enum AdminError {
     /// The policy or its classes would be invalid.
     #[error(transparent)]
     BadRulebook(#[from] BadRulebook),
+    /// On a host of a fleet: its servers have the last word.
+    #[error(transparent)]
+    OfFleet(StoreError),
     /// There is no such account.
     #[error("there is no account called '{0}'")]
     NoAccount(String),
@@ -174,6 +177,9 @@ impl From<StoreError> for AdminError {
         match error {
             StoreError::ChangedMeanwhile => Self::ChangedMeanwhile(error),
             StoreError::BadRulebook(bad) => Self::BadRulebook(bad),
+            StoreError::OfFleet(_)
+            | StoreError::WeakerThanFleet { .. }
+            | StoreError::RulesOfFleet => Self::OfFleet(error),
             StoreError::ProviderUnknown(name) => Self::NoProvider(name),
             StoreError::ProviderExists(name) => Self::ProviderExists(name),
             StoreError::ProviderTwice(name) => Self::ProviderTwice(name),

@@ -9,11 +9,12 @@ use twofa_core::text::is_unprintable;
 use twofa_fleet::certificate::{
     self, Authority, CertificateError, NewFleet, fingerprint, make_fleet, request_certificate,
 };
-use twofa_fleet::client;
+use twofa_fleet::client::{self, Servers};
 use twofa_fleet::identity::{BadIdentity, Id, Identity, Role};
 use twofa_fleet::tls::{self, TlsError};
 use twofa_fleet::token::digest;
 
+use twofa_core::FleetPolicy;
 use twofa_fleet::wire::{JoinAnswer, JoinRequest};
 use twofa_proto::Secret;
 use twofa_proto::codec::CodecError;
@@ -25,6 +26,7 @@ pub use twofa_store::{Host, HostRights};
 use super::{AdminError, Administration};
 use crate::fleet::files::{FilesError, FleetDirectory, HostFiles, NewServerFiles};
 use crate::fleet::membership::machine_id;
+use crate::fleet::policy_copy::{self, BadCopy, Signers};
 use crate::process::clock;
 use crate::process::privileges::{self, PrivilegeError};
 
@@ -70,6 +72,9 @@ pub enum FleetError {
     /// The server does not let the host join.
     #[error("the server refuses: {0}")]
     Refused(String),
+    /// The rules that the server sent are not the fleet's.
+    #[error("the server sent a policy that cannot be used: {0}")]
+    BadPolicy(#[from] BadCopy),
     /// What the server sent is not what was asked for.
     #[error("the server sent a certificate that is not this host's")]
     BadAnswer,
@@ -219,7 +224,12 @@ impl Administration {
     }
 
     /// Records that this machine has joined a fleet. Its files must be there already.
-    pub fn record_joined(&self, files: &HostFiles, name: &str) -> Result<(), FleetError> {
+    pub fn record_joined(
+        &self,
+        files: &HostFiles,
+        name: &str,
+        policy: &SignedPolicy,
+    ) -> Result<(), FleetError> {
         let now = self.now();
         let joined = JoinedFleet {
             fleet: files.fleet.to_string(),
@@ -229,7 +239,11 @@ impl Administration {
             servers: Vec::new(),
             renewed: None,
         };
-        Ok(self.store().join_fleet(&joined, &self.origin(), now)?)
+        policy_copy::save(&policy_copy::default_path(), &policy.signed).map_err(BadCopy::from)?;
+        let policy = &policy.policy;
+        Ok(self
+            .store()
+            .join_fleet(&joined, policy, &self.origin(), now)?)
     }
 
     /// Records that this machine is in no fleet. Returns the one that it was in.
@@ -245,6 +259,17 @@ pub struct Admission {
     pub files: HostFiles,
     /// The name that it has in the fleet.
     pub name: String,
+    /// The rules of the fleet.
+    pub policy: SignedPolicy,
+}
+
+/// The rules of a fleet as a server sends them.
+#[derive(Debug)]
+pub struct SignedPolicy {
+    /// The rules.
+    pub policy: FleetPolicy,
+    /// The text that the server has signed.
+    pub signed: String,
 }
 
 /// Has a server of the token's admit this machine. Nothing of this machine is changed by that.
@@ -276,9 +301,33 @@ pub fn ask_to_join(token: &Token) -> Result<Admission, FleetError> {
         let authority =
             certificate::write_pem(link.certificates().get(1).ok_or(FleetError::BadAnswer)?);
         let files = read_answer(&certificate, authority, asked.key, token.servers.clone())?;
-        return Ok(Admission { files, name });
+        let policy = fetch_policy(&files, deadline)?;
+        return Ok(Admission {
+            files,
+            name,
+            policy,
+        });
     }
     Err(FleetError::Unreached(failures.join("; ")))
+}
+
+/// Gets the rules of the fleet that the host with these `files` has joined just now.
+fn fetch_policy(files: &HostFiles, deadline: Instant) -> Result<SignedPolicy, FleetError> {
+    let config = tls::host(&tls::HostCertificates {
+        certificate: &files.certificate,
+        key: &files.key,
+        servers: &files.authority,
+        fleet: &files.fleet,
+    })?;
+    let answer = Servers::new(config, files.servers.clone()).fetch_policy(0, deadline);
+    let answer = answer.map_err(|error| FleetError::Unreached(error.to_string()))?;
+    let signed = answer.signed.ok_or(FleetError::BadAnswer)?;
+    let signers = Signers {
+        authority: files.authority.clone(),
+        fleet: files.fleet.clone(),
+    };
+    let policy = policy_copy::parse(&signed, &signers, clock::now())?;
+    Ok(SignedPolicy { policy, signed })
 }
 
 /// Writes the files of a host; for root.

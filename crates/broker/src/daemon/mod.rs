@@ -8,6 +8,7 @@ mod admission;
 mod checkpoints;
 mod connection_limits;
 mod deadlines;
+mod fleet_policy;
 mod hosts;
 mod lazy_store;
 mod owner;

@@ -349,13 +349,19 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
 }
 
 /// Writes a file that is not there, or in the place of one that is, so that there is never half of it.
-fn write(directory: &Path, path: &Path, content: &str, readers: Readers) -> io::Result<()> {
+pub(super) fn write(
+    directory: &Path,
+    path: &Path,
+    content: &str,
+    readers: Readers,
+) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(directory)?;
     let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
+    // Two processes may write one file at once.
+    draft.push(format!(".{}.new", std::process::id()));
     let draft = PathBuf::from(draft);
     let _ = fs::remove_file(&draft);
     let mode = match readers {

@@ -2,23 +2,35 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use twofa_fleet::client::Servers;
+use twofa_core::Timestamp;
+use twofa_fleet::client::policy::PolicyAnswer;
+use twofa_fleet::client::{Servers, Unreached};
 use twofa_fleet::tls::{self, HostCertificates};
-use twofa_store::JoinedFleet;
+use twofa_store::{JoinedFleet, Rules, Store, StoreError};
 
 use super::files::{FilesError, FleetDirectory, HostFiles};
+use super::policy_copy::{self, BadCopy, Signers};
 
 /// What systemd knows the machine by (`machine-id(5)`).
 const MACHINE_ID: &str = "/etc/machine-id";
 
 /// Knows whether this machine has joined a fleet, and keeps the connections to its servers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Membership {
     directory: FleetDirectory,
+    /// The copy of the fleet's rules.
+    copy: PathBuf,
     known: Mutex<Option<Known>>,
+}
+
+impl Default for Membership {
+    fn default() -> Self {
+        Self::new(FleetDirectory::default(), policy_copy::default_path())
+    }
 }
 
 #[derive(Debug)]
@@ -26,6 +38,9 @@ struct Known {
     file: FileState,
     fleet: JoinedFleet,
     servers: Arc<Servers>,
+    signers: Signers,
+    /// The copy that was found to be good, and the version of the store with which it was.
+    good_copy: Option<(FileState, i64)>,
 }
 
 /// Device, inode, size and times of a file.
@@ -60,13 +75,69 @@ pub enum NotAMember {
     /// The certificates cannot be used.
     #[error("the certificate of this host cannot be used: {0}")]
     Certificates(#[from] tls::TlsError),
+    /// The store has no rules of the fleet.
+    #[error(
+        "the store of this machine has no policy of its fleet: run 'twofa leave' and join again"
+    )]
+    NoPolicy,
+    /// The copy of the fleet's rules is not what a server has signed, or not what the store has.
+    #[error("{}, the copy of the fleet's policy, cannot be used: {error}", .path.display())]
+    Copied {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: BadCopy,
+    },
+}
+
+/// Why it is not known which rules are in force in the fleet.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRefreshed {
+    /// This machine is no good member.
+    #[error(transparent)]
+    NotAMember(#[from] NotAMember),
+    /// No server answers.
+    #[error(transparent)]
+    Unreached(#[from] Unreached),
+    /// What a server has sent is not good.
+    #[error("the policy that {server} sent cannot be used: {error}")]
+    BadPolicy {
+        /// The server.
+        server: String,
+        /// What is wrong with it.
+        error: BadCopy,
+    },
+    /// The server has an older one.
+    #[error(
+        "{server} has version {version} of the fleet's policy, and this host has had version {seen}: change any setting on a \
+         server to give it a newer one"
+    )]
+    OlderServer {
+        /// The server.
+        server: String,
+        /// Its version.
+        version: i64,
+        /// The one of this host.
+        seen: i64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Membership {
     /// What the files in `directory` say.
-    pub fn new(directory: FleetDirectory) -> Self {
-        let known = Mutex::default();
-        Self { directory, known }
+    pub fn new(directory: FleetDirectory, copy: PathBuf) -> Self {
+        Self {
+            directory,
+            copy,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The file with the copy of the fleet's rules.
+    pub fn policy_copy(&self) -> &Path {
+        &self.copy
     }
 
     /// The servers of the fleet that this machine has joined, which its store says is `joined`; `None`: it is in none. That costs
@@ -85,7 +156,7 @@ impl Membership {
                 (None, Some(_)) => Err(NotAMember::NotInStore(name())),
             };
         };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if let Some(known) = known
             .as_ref()
             .filter(|known| known.file == file && known.fleet == *joined)
@@ -99,13 +170,85 @@ impl Membership {
         if files.machine != machine_id() {
             return Err(NotAMember::Copy);
         }
+        let signers = Signers {
+            authority: files.authority.clone(),
+            fleet: files.fleet.clone(),
+        };
         let servers = Arc::new(connect(files)?);
         *known = Some(Known {
             file,
             fleet: joined.clone(),
             servers: servers.clone(),
+            signers,
+            good_copy: None,
         });
         Ok(Some(servers))
+    }
+
+    /// Checks that the rules of the fleet that `rules` have are those that a server has signed. That costs one look at a file
+    /// that has not changed.
+    pub fn check_policy(&self, rules: &Rules) -> Result<(), NotAMember> {
+        self.servers(rules.fleet.as_ref())?;
+        let policy = rules.fleet_policy.as_ref().ok_or(NotAMember::NoPolicy)?;
+        let file = state(&self.copy);
+        let mut known = self.lock();
+        let Some(known) = known.as_mut() else {
+            return Ok(());
+        };
+        let found = file.map(|file| (file, policy.version));
+        if found.is_some() && known.good_copy == found {
+            return Ok(());
+        }
+        policy_copy::check(&self.copy, &known.signers, policy).map_err(|error| {
+            NotAMember::Copied {
+                path: self.copy.clone(),
+                error,
+            }
+        })?;
+        known.good_copy = found;
+        Ok(())
+    }
+
+    /// Asks a server, until `deadline`, which rules are in force, and puts those in force here. Returns what it said; `None`: this
+    /// machine is in no fleet.
+    pub fn refresh_policy(
+        &self,
+        store: &Store,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Option<PolicyAnswer>, NotRefreshed> {
+        let rules = store.rules_in_force()?;
+        let Some(servers) = self.servers(rules.fleet.as_ref())? else {
+            return Ok(None);
+        };
+        let Some(signers) = self.lock().as_ref().map(|known| known.signers.clone()) else {
+            return Ok(None);
+        };
+        let seen = rules.fleet_policy.as_ref().map_or(0, |it| it.version);
+        // A copy that is damaged is fetched again.
+        let is_good = self.check_policy(&rules).is_ok();
+        let answer = servers.fetch_policy(if is_good { seen } else { 0 }, deadline)?;
+        if answer.version < seen {
+            return Err(NotRefreshed::OlderServer {
+                server: answer.server,
+                version: answer.version,
+                seen,
+            });
+        }
+        let kept = match &answer.signed {
+            Some(signed) => policy_copy::adopt(&self.copy, &signers, store, signed, now).map(drop),
+            None => Ok(()),
+        };
+        let confirmed = kept.and_then(|()| Ok(policy_copy::confirm(&self.copy, now)?));
+        confirmed.map_err(|error| NotRefreshed::BadPolicy {
+            server: answer.server.clone(),
+            error,
+        })?;
+        Ok(Some(answer))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,8 @@
-//! This machine as a host of a fleet: its [`files`], its [`membership`], which accounts are [`shared`], and the [`relay`] that
-//! passes their logins on to a server.
+//! This machine as a host of a fleet: its [`files`], its [`membership`], its [`policy_copy`], which accounts are [`shared`], and
+//! the [`relay`] that passes their logins on to a server.
 
 pub mod files;
 pub mod membership;
+pub mod policy_copy;
 pub(crate) mod relay;
 pub mod shared;

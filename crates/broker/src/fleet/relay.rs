@@ -9,6 +9,7 @@ use twofa_core::Account;
 use twofa_core::address::parse_address;
 use twofa_fleet::client::{Conversation, Servers};
 use twofa_fleet::wire::{self, FromServer, HostLogin};
+use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Login, Prompt, Request, Secret, Verdict, WORK_TIMEOUT};
 use zeroize::Zeroizing;
 
@@ -29,6 +30,8 @@ pub(crate) struct RelayedRequest<'a> {
     pub(crate) login: &'a Login,
     pub(crate) account: &'a Account,
     pub(crate) first_factor: FirstFactor,
+    /// Why the rules of the fleet, as this host knows them, ask nobody at this login. That decides where no server can be reached.
+    pub(crate) nobody_is_asked: Option<&'static str>,
 }
 
 /// Has a server decide about the login: the verdict, and why, for the log. Without an answer of a server nobody gets in.
@@ -42,6 +45,10 @@ pub(crate) fn relay(
     let mut conversation = match servers.open(&describe(relayed), deadline) {
         Ok(conversation) => conversation,
         Err(unreached) => {
+            if let Some(why) = relayed.nobody_is_asked {
+                let why = reasons::without_server(why, &unreached);
+                return Ok((Verdict::NotRequired, why));
+            }
             terminal.error(messages::NO_SERVER)?;
             return Ok((Verdict::Unavailable, unreached.to_string()));
         }
@@ -77,6 +84,8 @@ fn converse(
             FromServer::Info(text) => terminal.info(clean(text.expose()))?,
             FromServer::Error(text) => terminal.error(clean(&text).expose())?,
             FromServer::Done { verdict, why } => return Ok(Ok((verdict, why))),
+            // No login is about the policy.
+            FromServer::Policy { .. } => return Ok(Err(CodecError::Aborted.into())),
             FromServer::Prompt {
                 text,
                 echo,
@@ -107,6 +116,7 @@ fn describe(relayed: &RelayedRequest<'_>) -> HostLogin {
         login,
         account,
         first_factor,
+        nobody_is_asked: _,
     } = relayed;
     // Only root's programs say where a login comes from.
     let claim = |text: &Option<String>| text.clone().filter(|_| peer.is_root());

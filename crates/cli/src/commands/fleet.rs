@@ -63,11 +63,15 @@ pub(crate) fn join(arguments: &JoinArguments) -> Result<(), CommandError> {
     let token: Token = line
         .parse()
         .map_err(|error: fleet::BadToken| CommandError::new(Failure::Usage, error.to_string()))?;
-    let Admission { files, name } = ask_to_join(&token)?;
+    let Admission {
+        files,
+        name,
+        policy,
+    } = ask_to_join(&token)?;
     fleet::write_host_files(&files)?;
     // From here on as the service.
     let admin = client::open()?;
-    admin.record_joined(&files, &name)?;
+    admin.record_joined(&files, &name, &policy)?;
     Ok(write!(io::stdout(), "{}", words::joined(&name))?)
 }
 

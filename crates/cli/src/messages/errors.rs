@@ -31,6 +31,7 @@ const fn kind(error: &AdminError) -> Failure {
         | AdminError::LogKeyExists
         | AdminError::NotAsked { .. } => Failure::Failed,
         AdminError::BadRulebook(_)
+        | AdminError::OfFleet(_)
         | AdminError::EveryoneIsNoClass
         | AdminError::BadReason
         | AdminError::BadService
@@ -57,6 +58,7 @@ fn hint(error: &AdminError) -> Option<String> {
         AdminError::Store(error) | AdminError::ChangedMeanwhile(error) => {
             return error.hint().map(str::to_owned);
         }
+        AdminError::OfFleet(_) => "run this on a fleet server",
         AdminError::BadRulebook(_) => "see 'twofa policy show' for every setting",
         AdminError::NoUser(_) => {
             "to remove the record of a deleted account, use 'twofa user remove'"

@@ -450,6 +450,21 @@ CREATE TABLE joined_fleet (
     next_key    bytea  -- the key, sealed, for which it has asked for a certificate
 );
 
+-- On a host: the rules of its fleet that it was last given. They are never older than those that it had before.
+CREATE TABLE fleet_policy (
+    id      bigint PRIMARY KEY CHECK (id = 1),
+    version bigint NOT NULL,
+    since   bigint NOT NULL,
+    rules   text COLLATE "C" NOT NULL
+);
+
+-- The number of policy and classes, raised by each change of them. One row.
+CREATE TABLE policy_version (
+    id      bigint PRIMARY KEY CHECK (id = 1),
+    version bigint NOT NULL
+);
+INSERT INTO policy_version (id, version) VALUES (1, 1);
+
 -- Events whose content gave way to event `instead`, which sums them up.
 CREATE TABLE dropped_event (
     id      bigint PRIMARY KEY,

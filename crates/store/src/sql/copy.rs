@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 33] = [
+pub(crate) static TABLES: [Table; 35] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -117,6 +117,8 @@ pub(crate) static TABLES: [Table; 33] = [
         "joined_fleet",
         "id, fleet, host, name, joined_at, servers, certificate, key, next_key",
     ),
+    table("fleet_policy", "id, version, since, rules"),
+    table("policy_version", "id, version"),
     table("dropped_event", "id, leaf, instead"),
     table("journal", "id, pruned_at"),
     table(

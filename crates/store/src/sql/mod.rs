@@ -14,6 +14,7 @@ pub(crate) mod event_filter;
 pub(crate) mod events;
 pub(crate) mod exemptions;
 pub(crate) mod fleet;
+pub(crate) mod fleet_policy;
 pub(crate) mod host_limits;
 pub(crate) mod journal;
 pub(crate) mod notices;

@@ -15,13 +15,13 @@ pub(crate) fn settings(db: &Db<'_>) -> Result<Vec<(String, String)>, StoreError>
 /// Puts `settings` in the place of all that there are.
 pub(crate) fn replace_settings(
     db: &Db<'_>,
-    settings: impl IntoIterator<Item = (&'static str, String)>,
+    settings: impl IntoIterator<Item = (impl AsRef<str>, String)>,
 ) -> Result<(), StoreError> {
     db.execute("DELETE FROM setting", values![])?;
     for (key, value) in settings {
         db.execute(
             "INSERT INTO setting (key, value) VALUES (?1, ?2)",
-            values![key, value],
+            values![key.as_ref(), value],
         )?;
     }
     Ok(())

@@ -15,7 +15,7 @@ use twofa_proto::{Confirm, ConnectionError, Done, Login, Prompt, Request, Secret
 use twofa_store::{Store, StoreError};
 
 use super::permits::{Permit, Permits, Purpose};
-use super::{IDLE_TIMEOUT, Shared};
+use super::{IDLE_TIMEOUT, Shared, WRITE_TIMEOUT, policy};
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::relayed::RelayedPeer;
 use crate::process::log;
@@ -25,8 +25,6 @@ use crate::requests::login::{RelayedLogin, serve_relayed};
 use crate::text::messages::{self, endings, reasons};
 use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
 
-/// How long a host may take to read a message.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often at most it is noted that somebody logs in on a host.
 const SEEN_INTERVAL: Duration = Duration::from_secs(60);
 /// Characters of a host's version that are kept at most.
@@ -53,9 +51,13 @@ impl Seen {
 pub(super) fn serve_all(shared: &Shared, mut link: ToHost, key: [u8; 32]) {
     loop {
         link.set_deadline(Instant::now() + IDLE_TIMEOUT);
-        // Whatever else comes is out of turn, and ends the connection.
-        let Ok(FromHost::Login(login)) = link.receive() else {
-            return;
+        let login = match link.receive() {
+            Ok(FromHost::Login(login)) => login,
+            Ok(FromHost::Policy { known }) if policy::serve(shared, &mut link, key, known) => {
+                continue;
+            }
+            // Whatever else comes is out of turn, and ends the connection.
+            _ => return,
         };
         let Some(deciding) = shared.permits.acquire(Purpose::Deciding) else {
             return;
@@ -213,7 +215,7 @@ impl HostTerminal<'_> {
         match message {
             FromHost::Answer(answer) => Ok(answer),
             // The table lets nothing but an answer through while a prompt stands.
-            FromHost::Login(_) => Ok(None),
+            FromHost::Login(_) | FromHost::Policy { .. } => Ok(None),
         }
     }
 

@@ -7,6 +7,7 @@
 mod conversation;
 mod join;
 mod permits;
+mod policy;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,8 @@ use crate::sending::notices::Wakeup;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a host may keep a connection on which it asks nothing; it gives up after a minute by itself.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a host may take to read a message.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long work may go on after SIGTERM.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const SHUTDOWN_INTERVAL: Duration = Duration::from_millis(50);
@@ -51,6 +54,7 @@ struct Shared {
     permits: Arc<Permits>,
     notices: Arc<Wakeup>,
     seen: conversation::Seen,
+    policy: policy::SignedPolicy,
 }
 
 /// Serves hosts until SIGTERM or SIGINT.
@@ -88,6 +92,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
         permits: Arc::default(),
         notices: notices.clone(),
         seen: conversation::Seen::default(),
+        policy: policy::SignedPolicy::default(),
     });
     let permits = shared.permits.clone();
     thread::Builder::new()

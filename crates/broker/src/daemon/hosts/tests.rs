@@ -68,6 +68,7 @@ impl Server {
             store: Arc::new(LazyStore::new(location)),
             permits: Arc::default(),
             notices: Arc::default(),
+            policy: policy::SignedPolicy::default(),
             seen: conversation::Seen::default(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -138,6 +138,11 @@ fn relay_if_shared(
     if !shared::is_shared(rules.rulebook.machine(), &account)? {
         return Ok(None);
     }
+    if let Err(error) = services.fleet.check_policy(rules) {
+        let _ = terminal.error(messages::POLICY_DAMAGED);
+        let why = error.to_string();
+        return Ok(Some(LoginOutcome::new(Verdict::Unavailable, why)));
+    }
     if peer.may(request, &account) != Permission::Granted {
         let why = reasons::not_permitted(peer.uid, &account.name);
         return Ok(Some(LoginOutcome::new(Verdict::Denied, why)));
@@ -148,6 +153,10 @@ fn relay_if_shared(
         login,
         account: &account,
         first_factor: services.stacks.first_factor(peer, request, login),
+        nobody_is_asked: why_nobody_is_asked(
+            &rules.rulebook,
+            origin::for_exemptions(Asker::Process(peer), login),
+        ),
     };
     let (verdict, why) = relay(&servers, &relayed, terminal)?;
     Ok(Some(LoginOutcome::new(verdict, why)))

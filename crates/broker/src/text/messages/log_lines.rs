@@ -86,6 +86,16 @@ pub fn no_checkpoint(error: &impl Display) -> String {
     format!("cannot write a checkpoint of the audit log: {error}")
 }
 
+/// The rules of the fleet are known again, after that had failed.
+pub fn policy_confirmed(server: &str, version: i64) -> String {
+    format!("{server} has confirmed the fleet's policy, version {version}")
+}
+
+/// It is not known whether the rules of the fleet that this host has are those in force.
+pub fn policy_not_refreshed(why: &str) -> String {
+    format!("the fleet's policy in force here may be an old one: {why}")
+}
+
 /// The rows of grants that are over could not be deleted.
 pub fn grants_not_deleted(error: &impl Display) -> String {
     format!("cannot delete the records of devices that are no longer trusted: {error}")

@@ -81,6 +81,11 @@ pub fn server_lost(server: &impl Display, error: &impl Display) -> String {
     format!("the fleet's server {server} did not decide: {error}")
 }
 
+/// No server could be asked, and the host's copy of the fleet's rules asks nobody: `why`.
+pub fn without_server(why: &str, unreached: &impl Display) -> String {
+    format!("{why}, according to the copy of the fleet's policy; {unreached}")
+}
+
 /// Another line of the stack asks.
 pub const LATER_LINE: &str = "a later line of the stack asks";
 

@@ -117,6 +117,10 @@ pub const UNAVAILABLE: &str = "The second factor cannot be checked now, so this 
 pub const NOT_A_MEMBER: &str = "This machine's membership of its fleet is damaged, so nobody but root can log in. An \
                                 administrator can find the reason in the system log.";
 
+/// The host's copy of the rules of its fleet is not what a server has signed.
+pub const POLICY_DAMAGED: &str = "This machine's copy of the fleet's policy is damaged, so accounts that are shared with the \
+                                  fleet cannot log in. An administrator can find the reason in the system log.";
+
 /// No server of the fleet decides.
 pub const NO_SERVER: &str = "No server of the fleet can be reached to check the second factor, so this is refused. Try \
                              again later, or ask an administrator.";

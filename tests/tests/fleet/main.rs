@@ -1,6 +1,8 @@
-//! A server and hosts of a fleet, each with a network of its own.
+//! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+mod policy;
 
 use twofa_e2e::{Authenticator, Cable, Machine, Terminal, password_of};
 
@@ -10,7 +12,8 @@ const PORT: u16 = 6238;
 /// A server on which alice is enrolled.
 fn server() -> (Machine, Authenticator) {
     let server = Machine::new()
-        .policy("mandatory")
+        .policy("optional")
+        .command("twofa policy set fleet.accounts=alice,bob")
         .user("alice")
         .user("bob")
         .user("carol")
@@ -41,7 +44,6 @@ fn host() -> Machine {
         .user("alice")
         .user("bob")
         .user("carol")
-        .command("twofa policy set fleet.accounts=alice,bob")
         .command("echo 'root:the password of root' | chpasswd")
         .with_sshd()
         .build()
@@ -202,6 +204,7 @@ fn with_the_cable_pulled_shared_accounts_are_refused_in_words_and_others_are_the
 #[test]
 fn who_has_nothing_enrolled_sets_it_up_on_a_host_only_with_the_right() {
     let (server, _) = server();
+    server.run("twofa policy set mode=mandatory --yes").ok();
     let (web1, laptop) = (host(), host());
     let _cables = [
         join(&server, &web1, "web1", 1, ""),

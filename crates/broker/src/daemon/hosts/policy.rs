@@ -1,0 +1,58 @@
+//! The rules of the fleet, signed by this server, for hosts that ask.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use twofa_fleet::signed;
+use twofa_fleet::stream::ToHost;
+use twofa_fleet::wire::FromServer;
+
+use super::{Failure, Shared, WRITE_TIMEOUT};
+use crate::process::log;
+
+/// The rules that were signed last, which change rarely and are asked for all the time: version and text.
+#[derive(Debug, Default)]
+pub(super) struct SignedPolicy(Mutex<Option<(i64, String)>>);
+
+/// Answers the host with this `key`, which has version `known` of the rules. Says whether the connection can be used again.
+pub(super) fn serve(shared: &Shared, link: &mut ToHost, key: [u8; 32], known: i64) -> bool {
+    match answer(shared, key, known) {
+        Ok(answer) => {
+            link.set_deadline(Instant::now() + WRITE_TIMEOUT);
+            link.send(&answer).is_ok()
+        }
+        Err(error) => {
+            log::warn(&format!("a host cannot be given the policy: {error}"));
+            false
+        }
+    }
+}
+
+fn answer(shared: &Shared, key: [u8; 32], known: i64) -> Result<FromServer, Failure> {
+    let broker = shared.store.open()?;
+    let services = broker.services();
+    services.store.host_by_key(&key, services.now())?;
+    let version = services.store.policy_version()?;
+    if version <= known {
+        let signed = None;
+        return Ok(FromServer::Policy { version, signed });
+    }
+    let mut last = shared
+        .policy
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some((version, signed)) = last.as_ref().filter(|(signed, _)| *signed == version) {
+        return Ok(FromServer::Policy {
+            version: *version,
+            signed: Some(signed.clone()),
+        });
+    }
+    let policy = services.store.fleet_policy(shared.files.fleet.as_str())?;
+    let signed = signed::sign(&policy.write(), &shared.files.chain, &shared.files.key)?;
+    *last = Some((policy.version, signed.clone()));
+    Ok(FromServer::Policy {
+        version: policy.version,
+        signed: Some(signed),
+    })
+}
