@@ -4,9 +4,10 @@
 //! the prover has against the stacks that result. The first candidate with no objection is the right one.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use crate::file_line::FileLine;
 use crate::host::{File, Host, LineReading};
-use crate::module::is_own;
 use crate::programs::Route;
 use crate::proof::{Case, Proof, Strangers, Verdict, Ways};
 
@@ -17,51 +18,46 @@ const CONFIRM: &str = "account\trequired\tpam_twofa.so confirm\n";
 const IN_ACCOUNT: &str = "account\trequired\tpam_twofa.so challenge\n";
 
 /// The texts that a service's file could be replaced by so that a code is asked for, best first.
-pub fn additions(text: &str) -> Vec<String> {
-    let lines = logical_lines(text);
-    let is_auth = |line: &str| matches!(kind(line).as_str(), "auth" | "@include common-auth");
-    let is_account =
-        |line: &str| matches!(kind(line).as_str(), "account" | "@include common-account");
-    let last_auth = lines.iter().rposition(|line| is_auth(line));
-    let first_account = lines.iter().position(|line| is_account(line));
+pub fn additions(text: &str, reading: LineReading) -> Vec<String> {
+    let lines = FileLine::all(text, reading);
+    let is_of = |line: &FileLine, phase: &str| {
+        let shared = line.included_by_debian();
+        line.kind() == phase || shared.is_some_and(|file| file == format!("common-{phase}"))
+    };
+    let last_auth = lines.iter().rfind(|line| is_of(line, "auth"));
+    let first_account = lines.iter().find(|line| is_of(line, "account"));
+    let before_account = |new| first_account.map(|line| Edit::insert(line.bytes.start, new));
     let mut all = Vec::new();
     if let Some(last) = last_auth {
-        let mut changed: Vec<&str> = lines.clone();
-        // The later place first: it does not move the earlier one.
-        match first_account {
-            Some(first) if first > last => {
-                changed.insert(first, CONFIRM);
-                changed.insert(last + 1, IN_AUTH);
-            }
-            Some(first) => {
-                changed.insert(last + 1, IN_AUTH);
-                changed.insert(first, CONFIRM);
-            }
-            None => changed.insert(last + 1, IN_AUTH),
-        }
-        all.push(joined(&changed));
+        let mut edits = vec![Edit::insert(last.bytes.end, IN_AUTH)];
+        edits.extend(before_account(CONFIRM));
+        all.push(edited(text, edits));
     }
-    if let Some(first) = first_account {
-        let mut changed = lines;
-        changed.insert(first, IN_ACCOUNT);
-        all.push(joined(&changed));
+    if let Some(in_account) = before_account(IN_ACCOUNT) {
+        all.push(edited(text, vec![in_account]));
     }
     all
 }
 
-/// The text without the lines that name twofa's module, if there are any.
-pub fn removal(text: &str) -> Option<String> {
-    let lines = logical_lines(text);
-    let names_it = |line: &str| {
-        let mut words = line.split_whitespace();
-        !line.trim_start().starts_with('#')
-            && words.any(|word| word.ends_with("pam_twofa.so") && is_own(word))
+/// The text without the lines that call twofa's module, if there are any.
+pub fn removal(text: &str, reading: LineReading) -> Option<String> {
+    let lines = FileLine::all(text, reading).into_iter();
+    let own = lines.filter(FileLine::is_own);
+    let edits: Vec<_> = own.map(|line| Edit::replace(line.bytes, "")).collect();
+    (!edits.is_empty()).then(|| edited(text, edits))
+}
+
+/// Whether libpam, of any version, reads the same lines in both texts, but for those that call twofa's module.
+pub fn keeps_other_lines(old: &str, new: &str) -> bool {
+    let others = |text: &str, reading| -> Vec<Vec<String>> {
+        let lines = FileLine::all(text, reading).into_iter();
+        let others = lines.filter(|line| !line.is_own());
+        others.map(|line| line.words).collect()
     };
-    if !lines.iter().any(|line| names_it(line)) {
-        return None;
-    }
-    let left: Vec<_> = lines.into_iter().filter(|line| !names_it(line)).collect();
-    Some(left.concat())
+    let readings = [LineReading::UpTo15, LineReading::Since16];
+    readings
+        .into_iter()
+        .all(|reading| others(old, reading) == others(new, reading))
 }
 
 /// A machine with some other files.
@@ -185,40 +181,38 @@ fn logins(proof: &Proof) -> impl Iterator<Item = &Ways> {
     ways.filter(|way| way.route.has_authentication())
 }
 
-/// Lines with their ends; one that a backslash continues is one with the next.
-pub fn logical_lines(text: &str) -> Vec<&str> {
-    let mut lines = Vec::new();
-    let (mut start, mut at) = (0, 0);
-    for line in text.split_inclusive('\n') {
-        at += line.len();
-        if !line.trim_end().ends_with('\\') {
-            lines.push(&text[start..at]);
-            start = at;
-        }
-    }
-    if start < at {
-        lines.push(&text[start..at]);
-    }
-    lines
+/// A place in a text, and what comes there.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    bytes: Range<usize>,
+    new: String,
 }
 
-fn joined(lines: &[&str]) -> String {
-    let mut text = String::new();
-    for line in lines {
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
-        text.push_str(line);
+impl Edit {
+    /// `new` comes where a line begins or ends, at this byte.
+    pub fn insert(at: usize, new: impl Into<String>) -> Self {
+        Self::replace(at..at, new)
     }
-    text
+
+    /// `new` comes in place of these bytes, which are those of a line.
+    pub fn replace(bytes: Range<usize>, new: impl Into<String>) -> Self {
+        let new = new.into();
+        Self { bytes, new }
+    }
 }
 
-/// The type of a line, or what it includes.
-fn kind(line: &str) -> String {
-    let mut words = line.split_whitespace();
-    let first = words.next().unwrap_or_default().to_ascii_lowercase();
-    match first.as_str() {
-        "@include" => format!("@include {}", words.next().unwrap_or_default()),
-        _ => first.trim_start_matches('-').to_owned(),
+/// The text after these changes, of which no two overlap. What is inserted begins a line.
+pub fn edited(text: &str, mut edits: Vec<Edit>) -> String {
+    edits.sort_by_key(|edit| edit.bytes.start);
+    let mut changed = String::new();
+    let mut end = 0;
+    for Edit { bytes, new } in edits {
+        changed.push_str(&text[end..bytes.start]);
+        if !new.is_empty() && !changed.is_empty() && !changed.ends_with('\n') {
+            changed.push('\n');
+        }
+        changed.push_str(&new);
+        end = bytes.end;
     }
+    changed + &text[end..]
 }

@@ -11,6 +11,7 @@
 //!   known
 //! - `paths`: every path through a stack
 //! - `answers`: the questions that the broker and the doctor ask of a service
+//! - [`FileLine`]: the lines of one file, and where they are, for those who change it
 //! - [`change`]: where a line of twofa's module could go in a file, and what the prover has against that
 //! - [`Proof`]: who gets in with what; `search` is the least that gets through a stack, [`Factor`] what a module's success
 //!   shows, [`Credentials`] whether `pam_setcred` can succeed
@@ -56,6 +57,7 @@ mod dispatch;
 mod error;
 mod execute;
 mod factor;
+mod file_line;
 mod host;
 mod module;
 mod paths;
@@ -74,6 +76,7 @@ pub use credentials::Credentials;
 pub use error::{Doubt, Unusable};
 pub use execute::{Call, Handle};
 pub use factor::{Factor, Shown};
+pub use file_line::FileLine;
 pub use host::{File, Host, LineReading};
 pub use phase::Phase;
 pub use programs::{Program, Route};

@@ -1,11 +1,15 @@
 //! Lines and words of a file in `/etc/pam.d`.
 
+use std::ops::Range;
+
 use crate::host::LineReading;
 
 /// A line, its continuations joined.
 pub(crate) struct Line {
     /// Where it begins, from 1.
     pub(crate) number: usize,
+    /// The bytes of the file that it is read from, with comments at its end and inside it, and its last newline.
+    pub(crate) bytes: Range<usize>,
     /// With the newline at its end, if it has one.
     pub(crate) text: String,
 }
@@ -41,7 +45,10 @@ pub(crate) fn lines(text: &str, reading: LineReading) -> Lines {
 fn whole(text: &str) -> Lines {
     let mut found = Lines::default();
     let mut open: Option<Line> = None;
+    let mut end = 0;
     for (index, raw) in text.split_inclusive('\n').enumerate() {
+        let start = end;
+        end += raw.len();
         let raw = raw.split('\0').next().unwrap_or_default();
         let body = raw.split('#').next().unwrap_or_default();
         let commented = body.len() < raw.len();
@@ -55,8 +62,10 @@ fn whole(text: &str) -> Lines {
         }
         let mut line = line.unwrap_or(Line {
             number: index + 1,
+            bytes: start..start,
             text: String::new(),
         });
+        line.bytes.end = end;
         if let (false, Some(joined)) = (commented, body.trim_end_matches(BLANKS).strip_suffix('\\'))
         {
             line.text.push_str(joined);
@@ -74,9 +83,10 @@ fn whole(text: &str) -> Lines {
 }
 
 /// As Linux-PAM up to 1.5 does, `_pam_assemble_line`.
-fn cut(mut rest: &[u8]) -> Lines {
+fn cut(all: &[u8]) -> Lines {
     let mut found = Lines::default();
     let (mut buffer, mut number, mut begin) = (Vec::new(), 1, 1);
+    let (mut rest, mut start) = (all, 0);
     loop {
         let room = BUFFER - 1 - buffer.len();
         if room == 0 {
@@ -89,6 +99,7 @@ fn cut(mut rest: &[u8]) -> Lines {
         }
         if buffer.is_empty() {
             begin = number;
+            start = all.len() - rest.len();
         }
         let newline = rest.iter().position(|byte| *byte == b'\n');
         let (piece, behind) = rest.split_at(newline.map_or(rest.len(), |at| at + 1).min(room));
@@ -107,6 +118,7 @@ fn cut(mut rest: &[u8]) -> Lines {
             buffer.extend_from_slice(body);
             found.all.push(Line {
                 number: begin,
+                bytes: start..all.len() - rest.len(),
                 text: String::from_utf8_lossy(&buffer).into_owned(),
             });
             buffer.clear();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use twofa_broker::Failure;
 use twofa_broker::admin::pam::{CheckResult, Checked, Machine};
 use twofa_core::service::Services;
-use twofa_stacks::change::{Goal, additions, lets_in, objections, removal};
+use twofa_stacks::change::{Goal, additions, keeps_other_lines, lets_in, objections, removal};
 use twofa_stacks::{File, Host, Proof};
 
 use super::files;
@@ -23,6 +23,8 @@ use authselect::Selection;
 
 /// Where root logs in when nothing else works.
 const CONSOLE: &str = "login";
+
+const OTHERS_CHANGE: &str = "lines that are not twofa's would change with those that are";
 
 /// A change.
 #[derive(Debug, Default)]
@@ -141,11 +143,13 @@ impl Plan {
         }
         let path = format!("{OWN}/{service}");
         let own = files::read_own(&path)?;
+        let reading = machine.line_reading();
         let is_shared = checked.files.iter().any(|file| file == COMMON_AUTH);
         let is_elsewhere = if asks {
             prefers_profile
         } else {
-            own.as_deref().and_then(removal).is_none()
+            let own = own.as_deref();
+            own.is_none_or(|text| removal(text, reading).is_none())
         };
         if is_shared && is_elsewhere {
             if asks {
@@ -158,12 +162,16 @@ impl Plan {
         let (text, like) = self.text(checked, &path, own.as_deref())?;
         let goal = if asks { Goal::Asks } else { Goal::DoesNotAsk };
         let candidates = if asks {
-            additions(&text)
+            additions(&text, reading)
         } else {
-            removal(&text).into_iter().collect()
+            removal(&text, reading).into_iter().collect()
         };
         let mut reason = "its file has no line next to which one of twofa could stand".to_owned();
         for new in candidates {
+            if !keeps_other_lines(&text, &new) {
+                OTHERS_CHANGE.clone_into(&mut reason);
+                continue;
+            }
             let changed = BTreeMap::from([(path.clone(), File::Text(new.clone()))]);
             let after = machine.overlaid(changed).check(service);
             let Some(objection) = objection(before, after.as_ref(), goal) else {

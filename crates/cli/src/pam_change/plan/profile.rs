@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use twofa_broker::Failure;
+use twofa_stacks::{FileLine, LineReading};
 
 use super::super::files;
-use super::super::step::{COMMON_AUTH, FOLDER, MODULE, Step};
+use super::super::step::{COMMON_AUTH, FOLDER, Step};
 use crate::error::CommandError;
 
 const PROFILE: &str = "/usr/share/pam-configs/twofa";
@@ -41,7 +42,10 @@ pub(super) fn steps(enables: bool) -> Result<Vec<Step>, CommandError> {
             (None, _) => FIRST.len(),
         }
     });
-    let has_line = fs::read_to_string(COMMON_AUTH).is_ok_and(|text| text.contains(MODULE));
+    let has_line = fs::read_to_string(COMMON_AUTH).is_ok_and(|text| {
+        let lines = FileLine::all(&text, LineReading::Unknown);
+        lines.iter().any(FileLine::is_own)
+    });
     if !steps.iter().any(|step| step.path == COMMON_AUTH) && has_line != enables {
         let message =
             "pam-auth-update leaves /etc/pam.d/common-* as they are: they have been edited by hand";

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use twofa_broker::admin::pam::{Checked, Machine};
-use twofa_stacks::change::{Goal, removal};
-use twofa_stacks::{File, Service};
+use twofa_stacks::change::{Goal, keeps_other_lines, removal};
+use twofa_stacks::{File, FileLine, Host, LineReading, Service};
 
 use super::super::files;
 use super::super::sshd::{self, Keys, stack};
 use super::super::step::{OWN, Step};
-use super::{Plan, Wish, conffile, failure, objection, proof};
+use super::{OTHERS_CHANGE, Plan, Wish, conffile, failure, objection, proof};
 use crate::error::CommandError;
 
 const SERVICE: &str = "sshd";
@@ -107,9 +107,13 @@ impl Plan {
             })
             .collect();
         // Lines that ask already must not be gone in between.
-        let without = removal(&text);
+        let without = removal(&text, machine.line_reading());
+        let plain = without.as_deref().unwrap_or(&text);
+        if !keeps_other_lines(&text, plain) {
+            return Err(failure(SERVICE, OTHERS_CHANGE));
+        }
         let mut reason = "its file has no line that asks for the password".to_owned();
-        for found in stack::candidates(without.as_deref().unwrap_or(&text)) {
+        for found in stack::candidates(plain, machine.line_reading()) {
             let mut files = planned.clone();
             files.insert(path.clone(), File::Text(found.asking.clone()));
             let then = machine.overlaid(files);
@@ -191,11 +195,10 @@ fn path() -> String {
 
 /// Whether some line lets a key take the place of the password.
 fn has_key_line(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim_start);
-    lines.any(|line| {
-        let mut words = line.split_whitespace();
-        !line.starts_with('#') && words.any(|word| word == "proved")
-    })
+    let lines = FileLine::all(text, LineReading::Unknown);
+    lines
+        .iter()
+        .any(|line| line.is_own() && line.has_argument("proved"))
 }
 
 /// Whether a login with a key succeeds, if a code is asked for and if not.

@@ -3,7 +3,8 @@
 //! It serves where sshd accepts nothing but keys, too. After a key it asks for a code alone; without one, for the password
 //! first, so that no setting of sshd's can turn it into a way in without either.
 
-use twofa_stacks::change::logical_lines;
+use twofa_stacks::change::{Edit, edited};
+use twofa_stacks::{FileLine, LineReading};
 
 use super::block;
 
@@ -22,36 +23,42 @@ pub(in crate::pam_change) struct KeyStack {
 }
 
 /// The stacks that a text without lines of twofa's could become, best first.
-pub(in crate::pam_change) fn candidates(text: &str) -> Vec<KeyStack> {
-    let lines = logical_lines(text);
-    let auth: Vec<_> = (0..lines.len()).filter(|&at| is_auth(lines[at])).collect();
+pub(in crate::pam_change) fn candidates(text: &str, reading: LineReading) -> Vec<KeyStack> {
+    let lines = FileLine::all(text, reading);
+    let auth: Vec<_> = lines.iter().filter(|line| is_of(line, "auth")).collect();
     let includes: Vec<_> = auth
         .iter()
-        .filter_map(|&at| Some((at, included(lines[at])?)))
+        .filter_map(|line| Some((line, included_file(line)?)))
         .collect();
     let mut all = Vec::new();
-    for (at, file) in &includes {
-        let key = key_line(1);
-        let instead = format!("{key}\nauth substack {file}\n{PERMIT}\n");
-        let was = [lines[*at].replace("\\\n", " ").trim().to_owned()];
-        all.push(vec![Edit::replace(*at, block::block(&was, &instead))]);
+    for (line, file) in &includes {
+        let instead = format!("{}\nauth substack {file}\n{PERMIT}\n", key_line(1));
+        let raw = text[line.bytes.clone()].trim();
+        let was = if raw.contains('\n') {
+            line.words.join(" ")
+        } else {
+            raw.to_owned()
+        };
+        let block = block::block(&[was], &instead);
+        all.push(vec![Edit::replace(line.bytes.clone(), block)]);
     }
     if let (true, Some(first), Some(last)) = (includes.is_empty(), auth.first(), auth.last()) {
         let key = format!("{}\n", key_line(auth.len()));
+        let permit = format!("{PERMIT}\n");
         all.push(vec![
-            Edit::before(*first, block::block(&[], &key)),
-            Edit::before(last + 1, block::block(&[], &format!("{PERMIT}\n"))),
+            Edit::insert(first.bytes.start, block::block(&[], &key)),
+            Edit::insert(last.bytes.end, block::block(&[], &permit)),
         ]);
     }
-    let first_account = lines.iter().position(|line| is_account(line));
-    let Some(first_account) = first_account else {
+    let Some(first_account) = lines.iter().find(|line| is_of(line, "account")) else {
         return Vec::new();
     };
-    let challenge = Edit::before(first_account, block::block(&[], &format!("{CHALLENGE}\n")));
+    let challenge = block::block(&[], &format!("{CHALLENGE}\n"));
+    let challenge = Edit::insert(first_account.bytes.start, challenge);
     all.into_iter()
         .map(|edits| KeyStack {
-            neutral: edited(&lines, &edits),
-            asking: edited(&lines, &[edits, vec![challenge.clone()]].concat()),
+            neutral: edited(text, edits.clone()),
+            asking: edited(text, [edits, vec![challenge.clone()]].concat()),
         })
         .collect()
 }
@@ -73,13 +80,14 @@ pub(in crate::pam_change) struct Undoing {
 /// Undoes what [`candidates`] has made of a text.
 pub(in crate::pam_change) fn undo(text: &str) -> Undoing {
     let replaced = block::replaced(text);
-    let files: Vec<_> = replaced.iter().filter_map(|line| included(line)).collect();
+    let replaced = FileLine::all(&replaced.join("\n"), LineReading::Unknown);
+    let files: Vec<_> = replaced.iter().filter_map(included_file).collect();
     let is_ours = |line: &str| {
         let substack = line.strip_prefix("auth substack ");
         line == PERMIT
             || line == CHALLENGE
             || line.starts_with("auth [success=") && line.ends_with(KEY)
-            || substack.is_some_and(|file| files.iter().any(|known| known == file))
+            || substack.is_some_and(|file| files.contains(&file))
     };
     let asks = |line: &&str| line.trim() != CHALLENGE;
     Undoing {
@@ -92,77 +100,18 @@ fn key_line(lines: usize) -> String {
     format!("auth [success={lines} default=ignore] {KEY}")
 }
 
-/// A place in a list of lines, whether the line there is replaced, and what comes there.
-#[derive(Debug, Clone)]
-struct Edit {
-    at: usize,
-    replaces: bool,
-    text: String,
-}
-
-impl Edit {
-    const fn before(at: usize, text: String) -> Self {
-        Self {
-            at,
-            replaces: false,
-            text,
-        }
-    }
-
-    const fn replace(at: usize, text: String) -> Self {
-        Self {
-            at,
-            replaces: true,
-            text,
-        }
-    }
-}
-
-fn edited(lines: &[&str], edits: &[Edit]) -> String {
-    let mut text = String::new();
-    for at in 0..=lines.len() {
-        for edit in edits.iter().filter(|edit| edit.at == at) {
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
-            }
-            text.push_str(&edit.text);
-        }
-        let is_replaced = edits.iter().any(|edit| edit.at == at && edit.replaces);
-        if let (Some(line), false) = (lines.get(at), is_replaced) {
-            text.push_str(line);
-        }
-    }
-    text
-}
-
-fn first_word(line: &str) -> String {
-    let word = line.split_whitespace().next().unwrap_or_default();
-    word.trim_start_matches('-').to_ascii_lowercase()
-}
-
-fn is_auth(line: &str) -> bool {
-    first_word(line) == "auth" || is_include_of(line, "auth")
-}
-
-fn is_account(line: &str) -> bool {
-    first_word(line) == "account" || is_include_of(line, "account")
-}
-
-/// Debian's files for one phase are named after it.
-fn is_include_of(line: &str, phase: &str) -> bool {
-    let target = line.split_whitespace().nth(1).unwrap_or_default();
-    first_word(line) == "@include" && target.ends_with(&format!("-{phase}"))
+/// Whether a line is of a phase: by its type, or because it includes one of Debian's files, which are named after theirs.
+fn is_of(line: &FileLine, phase: &str) -> bool {
+    let shared = line.included_by_debian();
+    line.kind() == phase || shared.is_some_and(|file| file.ends_with(&format!("-{phase}")))
 }
 
 /// The file whose lines of `auth` a line includes.
-fn included(line: &str) -> Option<String> {
-    if is_include_of(line, "auth") {
-        return line.split_whitespace().nth(1).map(str::to_owned);
+fn included_file(line: &FileLine) -> Option<&str> {
+    if !is_of(line, "auth") {
+        return None;
     }
-    let mut words = line.split_whitespace().skip(1);
-    let control = words.next()?;
-    let is_include = first_word(line) == "auth" && matches!(control, "include" | "substack");
-    words.next().filter(|_| is_include).map(str::to_owned)
+    line.included_by_debian().or_else(|| line.included())
 }
 
 #[cfg(test)]
@@ -177,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_password_is_skipped_and_the_code_asked_for_in_account() {
-        let found = &candidates(DEBIAN)[0];
+        let found = &candidates(DEBIAN, LineReading::Unknown)[0];
         let expected = format!(
             "# Debian\n{}{}account required pam_nologin.so\n@include common-account\n",
             block::block(
@@ -189,14 +138,18 @@ mod tests {
         );
         assert_eq!(found.asking, expected);
         assert!(!found.neutral.contains("challenge"));
-        assert!(candidates(PLAIN)[0].asking.contains("[success=2 "));
-        assert_eq!(candidates(RED_HAT).len(), 2);
+        assert!(
+            candidates(PLAIN, LineReading::Unknown)[0]
+                .asking
+                .contains("[success=2 ")
+        );
+        assert_eq!(candidates(RED_HAT, LineReading::Unknown).len(), 2);
     }
 
     #[test]
     fn the_way_back_leads_to_the_text_from_before() {
         for text in [DEBIAN, RED_HAT, PLAIN] {
-            for there in candidates(text) {
+            for there in candidates(text, LineReading::Unknown) {
                 let back = undo(&there.asking);
                 assert_eq!(back.original, text);
                 assert!(!back.neutral.contains("challenge"));
@@ -206,7 +159,7 @@ mod tests {
 
     #[test]
     fn lines_that_others_add_meanwhile_stay() {
-        let mut text = candidates(DEBIAN)[0].asking.clone();
+        let mut text = candidates(DEBIAN, LineReading::Unknown)[0].asking.clone();
         text = text.replace("auth substack", "auth optional pam_echo.so\nauth substack");
         text.push_str("session required pam_limits.so\n");
         let expected = DEBIAN.replace(
@@ -214,5 +167,17 @@ mod tests {
             "@include common-auth\nauth optional pam_echo.so\n",
         ) + "session required pam_limits.so\n";
         assert_eq!(undo(&text).original, expected);
+    }
+
+    #[test]
+    fn a_backslash_in_a_comment_continues_no_line() {
+        for (lines, skip) in [(PLAIN, "[success=2 "), (DEBIAN, "[success=1 ")] {
+            let text = format!("# \\\n{}", lines.replace('\n', " # \\\n"));
+            for reading in [LineReading::UpTo15, LineReading::Since16] {
+                let found = &candidates(&text, reading)[0];
+                assert!(found.neutral.contains(skip), "{}", found.neutral);
+                assert_eq!(undo(&found.asking).original, text);
+            }
+        }
     }
 }
