@@ -1,5 +1,7 @@
 //! What a request is served with: the services of the broker, and who the request is about.
 
+use std::time::{Duration, Instant};
+
 use twofa_core::{Account, Policy, Timestamp, User};
 use twofa_delivery::Sender;
 use twofa_store::{Origin, Store};
@@ -25,12 +27,21 @@ pub struct Services<'a> {
     pub deferred: &'a Deferred,
     /// The clock, asked each time that the time matters.
     pub clock: fn() -> Timestamp,
+    /// When the one who asked stops waiting for what is being done; `None`: not before the usual time.
+    pub deadline: Option<Instant>,
 }
 
 impl Services<'_> {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// `timeout` from now, or earlier if nobody waits for so long.
+    pub fn deadline_within(&self, timeout: Duration) -> Instant {
+        let latest = Instant::now() + timeout;
+        self.deadline
+            .map_or(latest, |deadline| deadline.min(latest))
     }
 }
 

@@ -380,6 +380,7 @@ impl Bench {
             fleet: &self.fleet,
             deferred: &self.deferred,
             clock,
+            deadline: None,
         }
     }
 

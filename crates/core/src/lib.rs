@@ -71,7 +71,7 @@ pub use lockout::{Lock, Throttle};
 pub use method::{Method, Methods};
 pub use policy::{Mode, Policy};
 pub use rulebook::Rulebook;
-pub use sent::SentCode;
+pub use sent::{HashedCode, SentCode};
 pub use service::ServiceKind;
 pub use shared_accounts::SharedAccounts;
 pub use time::Timestamp;

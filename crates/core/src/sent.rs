@@ -1,7 +1,8 @@
 //! Codes that are sent: each is valid for one login, and for a limited time.
 //!
 //! NIST SP 800-63B-4 §3.1.3.2 (out-of-band verifiers): at least six digits, at most ten minutes, used once. A code exists
-//! only in the memory of the login that asked for it, so that no other login accepts it.
+//! only in the memory of the login that asked for it, so that no other login accepts it. Where a login goes on elsewhere, a
+//! keyed hash of the code goes with it ([`HashedCode`]).
 
 use std::fmt;
 
@@ -20,6 +21,17 @@ pub struct SentCode {
     digits: Zeroizing<String>,
     sent_at: Timestamp,
     rules: Codes,
+}
+
+/// A code that was sent, of which only a keyed hash is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashedCode {
+    /// The keyed hash of its digits.
+    pub hash: [u8; 32],
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// From when on it is not accepted.
+    pub until: Timestamp,
 }
 
 /// The result of comparing what was typed with a code that was sent.
@@ -63,20 +75,49 @@ impl SentCode {
 
     /// Compares what was typed, in constant time.
     pub fn compare(&self, typed: &str, now: Timestamp) -> SentCodeOutcome {
-        if !bool::from(self.digits.as_bytes().ct_eq(typed.as_bytes())) {
-            SentCodeOutcome::Wrong
-        } else if now.unix().saturating_add(CLOCK_SLIP) < self.sent_at.unix()
-            || now >= self.sent_at.after(self.rules.lifetime.seconds())
-        {
-            SentCodeOutcome::Expired
-        } else {
-            SentCodeOutcome::Right
+        let is_same = self.digits.as_bytes().ct_eq(typed.as_bytes());
+        compared(is_same.into(), self.sent_at, self.until(), now)
+    }
+
+    /// The code as the `hash` of its digits, which is to be keyed: it has a million values.
+    pub fn hashed(&self, hash: impl FnOnce(&str) -> [u8; 32]) -> HashedCode {
+        HashedCode {
+            hash: hash(&self.digits),
+            sent_at: self.sent_at,
+            until: self.until(),
         }
+    }
+
+    fn until(&self) -> Timestamp {
+        self.sent_at.after(self.rules.lifetime.seconds())
     }
 
     /// The time from which another code may be sent.
     pub fn next_at(&self) -> Timestamp {
         self.sent_at.after(self.rules.cooldown.seconds())
+    }
+}
+
+impl HashedCode {
+    /// Compares what was typed by its keyed hash, in constant time.
+    pub fn compare(&self, typed: &[u8; 32], now: Timestamp) -> SentCodeOutcome {
+        let is_same = self.hash.ct_eq(typed);
+        compared(is_same.into(), self.sent_at, self.until, now)
+    }
+}
+
+fn compared(
+    is_same: bool,
+    sent_at: Timestamp,
+    until: Timestamp,
+    now: Timestamp,
+) -> SentCodeOutcome {
+    if !is_same {
+        SentCodeOutcome::Wrong
+    } else if now.unix().saturating_add(CLOCK_SLIP) < sent_at.unix() || now >= until {
+        SentCodeOutcome::Expired
+    } else {
+        SentCodeOutcome::Right
     }
 }
 
@@ -122,6 +163,9 @@ mod tests {
         ] {
             assert_eq!(code.compare("123456", at), comparison);
             assert_eq!(code.compare("123457", at), SentCodeOutcome::Wrong);
+            let hashed = code.hashed(|digits| [digits.len() as u8; 32]);
+            assert_eq!(hashed.compare(&[6; 32], at), comparison);
+            assert_eq!(hashed.compare(&[7; 32], at), SentCodeOutcome::Wrong);
         }
         assert_eq!(
             (code.compare("12345", NOW), code.compare("", NOW)),

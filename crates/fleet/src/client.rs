@@ -1,7 +1,7 @@
 //! A joined host's end: a server that answers is found, and connections are kept for the next login.
 //!
-//! A server may take two seconds to accept a login, then the next one is asked. One that failed is asked last for half a
-//! minute. Once a server has accepted a login, that login is served there or nowhere.
+//! A server may take two seconds to accept a login or an answer, then the next one is asked. One that failed is asked last for
+//! half a minute. A conversation goes on with any server: one that dies in it costs nobody their login.
 
 pub mod policy;
 
@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::ClientConfig;
 use twofa_proto::codec::CodecError;
-use twofa_proto::state::State;
+use twofa_proto::state::{MessageKind, State};
 use twofa_proto::{ConnectionError, Secret};
 
 use crate::stream::{self, ToServer};
 use crate::token::Address;
-use crate::wire::{FromHost, FromServer, HostLogin};
+use crate::wire::{FromHost, FromServer, HostAnswer, HostLogin};
 
 /// How long a server may take to accept a login, connecting included.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,6 +67,46 @@ pub struct Conversation<'a> {
     link: ToServer,
     state: State,
     first: Option<FromServer>,
+    /// What the servers were told last.
+    last: Last,
+    /// How often another server may be asked to go on.
+    failovers: usize,
+}
+
+/// A message that waits for its reply.
+#[derive(Debug, Clone)]
+enum Last {
+    Login(HostLogin),
+    Answer(HostAnswer),
+}
+
+impl Last {
+    /// It for the server that serves the conversation.
+    fn message(&self, left: Duration) -> FromHost {
+        match self.with_deadline(left) {
+            Self::Login(login) => FromHost::Login(login),
+            Self::Answer(answer) => FromHost::Answer(answer),
+        }
+    }
+
+    /// It for another server, or on another connection.
+    fn message_again(&self, left: Duration) -> FromHost {
+        match self.with_deadline(left) {
+            Self::Login(login) => FromHost::Login(HostLogin {
+                is_again: true,
+                ..login
+            }),
+            Self::Answer(answer) => FromHost::Resume(answer),
+        }
+    }
+
+    fn with_deadline(&self, left: Duration) -> Self {
+        let deadline = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        match self.clone() {
+            Self::Login(login) => Self::Login(HostLogin { deadline, ..login }),
+            Self::Answer(answer) => Self::Answer(HostAnswer { deadline, ..answer }),
+        }
+    }
 }
 
 impl Servers {
@@ -83,10 +123,27 @@ impl Servers {
         }
     }
 
-    /// Hands `login` to a server, until `deadline`. On an error no server has done anything that counts.
+    /// Hands `login` to a server, until `deadline`. It is given an id of its own. On an error no server has done anything that
+    /// counts.
     pub fn open(
         &self,
         login: &HostLogin,
+        deadline: Instant,
+    ) -> Result<Conversation<'_>, Unreached> {
+        let mut conversation = [0; 16];
+        getrandom::fill(&mut conversation).map_err(|error| Unreached(vec![error.to_string()]))?;
+        let login = HostLogin {
+            conversation,
+            ..login.clone()
+        };
+        self.deliver(&Last::Login(login), false, deadline)
+    }
+
+    /// Hands the message to a server, the first that accepts it. `is_again`: one may have had it.
+    fn deliver(
+        &self,
+        last: &Last,
+        mut is_again: bool,
         deadline: Instant,
     ) -> Result<Conversation<'_>, Unreached> {
         let mut failures = Vec::new();
@@ -98,23 +155,23 @@ impl Servers {
                 continue;
             }
             let until = deadline.min(now + SERVER_TIMEOUT);
-            let left = deadline.saturating_duration_since(now).as_millis();
-            let login = HostLogin {
-                deadline: u32::try_from(left).unwrap_or(u32::MAX),
-                ..login.clone()
-            };
-            match self.open_at(server, login, until) {
+            let left = deadline.saturating_duration_since(now);
+            match self.deliver_at(server, last, &mut is_again, left, until) {
                 Ok(conversation) => {
                     self.lock().failed[server] = None;
                     return Ok(conversation);
                 }
                 Err(error) => {
-                    self.lock().failed[server] = Some(Instant::now());
+                    self.has_failed(server);
                     failures.push(format!("{address}: {error}"));
                 }
             }
         }
         Err(Unreached(failures))
+    }
+
+    fn has_failed(&self, server: usize) {
+        self.lock().failed[server] = Some(Instant::now());
     }
 
     /// The servers, those last that have failed of late.
@@ -127,41 +184,52 @@ impl Servers {
         first.into_iter().chain(last).collect()
     }
 
-    fn open_at(
+    fn deliver_at(
         &self,
         server: usize,
-        login: HostLogin,
+        last: &Last,
+        is_again: &mut bool,
+        left: Duration,
         until: Instant,
     ) -> Result<Conversation<'_>, ConnectionError> {
-        let request = FromHost::Login(login);
         while let Some(link) = self.take_idle(server) {
             // The server may have closed it meanwhile.
-            if let Ok(conversation) = self.begin(server, link, &request, until) {
+            if let Ok(conversation) = self.begin(server, link, last, is_again, left, until) {
                 return Ok(conversation);
             }
         }
         let link =
             connect(&self.config, &self.addresses[server], until).map_err(CodecError::from)?;
-        self.begin(server, link, &request, until)
+        self.begin(server, link, last, is_again, left, until)
     }
 
     fn begin(
         &self,
         server: usize,
         mut link: ToServer,
-        request: &FromHost,
+        last: &Last,
+        is_again: &mut bool,
+        left: Duration,
         until: Instant,
     ) -> Result<Conversation<'_>, ConnectionError> {
+        let message = if *is_again {
+            last.message_again(left)
+        } else {
+            last.message(left)
+        };
+        *is_again = true;
         link.set_deadline(until);
-        link.send(request)?;
+        link.send(&message)?;
         let mut conversation = Conversation {
             servers: self,
             server,
             link,
             state: State::Opened,
             first: None,
+            last: last.clone(),
+            failovers: self.addresses.len(),
         };
-        match conversation.receive(until)? {
+        match conversation.receive_here(until)? {
             FromServer::Accepted => {}
             first => conversation.first = Some(first),
         }
@@ -206,15 +274,51 @@ impl Conversation<'_> {
         &self.servers.addresses[self.server]
     }
 
-    /// The next message, if it comes before `deadline`.
+    /// The next message, if it comes before `deadline`. If the connection ends, another server goes on.
     pub fn receive(&mut self, deadline: Instant) -> Result<FromServer, ConnectionError> {
         if let Some(first) = self.first.take() {
             return Ok(first);
         }
+        let error = loop {
+            // A server that lives accepts what it is told at once.
+            let is_accepted = self.state != State::Opened;
+            let until = if is_accepted {
+                deadline
+            } else {
+                deadline.min(Instant::now() + SERVER_TIMEOUT)
+            };
+            match self.receive_here(until) {
+                Ok(FromServer::Accepted) => {}
+                Ok(message) => return Ok(message),
+                Err(ConnectionError::Codec(CodecError::TimedOut)) if is_accepted => {
+                    return Err(CodecError::TimedOut.into());
+                }
+                Err(error) => break error,
+            }
+        };
+        self.go_on_elsewhere(deadline).map_err(|_| error)?;
+        self.receive(deadline)
+    }
+
+    fn receive_here(&mut self, deadline: Instant) -> Result<FromServer, ConnectionError> {
         self.link.set_deadline(deadline);
         let message: FromServer = self.link.receive()?;
         self.state = self.state.after(message.kind())?;
         Ok(message)
+    }
+
+    /// Has another server, or this one on another connection, go on with what was said last.
+    fn go_on_elsewhere(&mut self, deadline: Instant) -> Result<(), Unreached> {
+        let Some(failovers) = self.failovers.checked_sub(1) else {
+            return Err(Unreached(Vec::new()));
+        };
+        self.servers.has_failed(self.server);
+        let servers = self.servers;
+        *self = Conversation {
+            failovers,
+            ..servers.deliver(&self.last, true, deadline)?
+        };
+        Ok(())
     }
 
     /// Sends the answer to a prompt, if that goes before `deadline`.
@@ -223,10 +327,25 @@ impl Conversation<'_> {
         answer: Option<Secret>,
         deadline: Instant,
     ) -> Result<(), ConnectionError> {
-        let message = FromHost::Answer(answer);
-        self.state = self.state.after(message.kind())?;
+        self.state = self.state.after(MessageKind::Answer)?;
+        let (conversation, number) = match &self.last {
+            Last::Login(login) => (login.conversation, 1),
+            Last::Answer(last) => (last.conversation, last.number.saturating_add(1)),
+        };
+        self.last = Last::Answer(HostAnswer {
+            conversation,
+            number,
+            deadline: 0,
+            answer,
+        });
+        self.state = State::Opened;
         self.link.set_deadline(deadline);
-        Ok(self.link.send(&message)?)
+        let left = deadline.saturating_duration_since(Instant::now());
+        if self.link.send(&self.last.message(left)).is_ok() {
+            return Ok(());
+        }
+        let gone = |_| ConnectionError::from(CodecError::Closed);
+        self.go_on_elsewhere(deadline).map_err(gone)
     }
 
     /// Ends it. If it has come to its end, the connection is kept.

@@ -16,13 +16,33 @@ use twofa_proto::state::MessageKind;
 pub enum FromHost {
     /// Somebody logs in.
     Login(HostLogin),
-    /// The answer to a prompt; `None`: there was none.
-    Answer(Option<Secret>),
+    /// The answer to the prompt that this connection waits at.
+    Answer(HostAnswer),
     /// The host asks for the rules of the fleet, between two logins.
     Policy {
         /// The version that it has; 0: none.
         known: i64,
     },
+    /// The same on another connection, to whichever server: the first message of it, or the first after the end of another
+    /// conversation.
+    Resume(HostAnswer),
+}
+
+/// The random id of a conversation, which the host makes.
+pub type ConversationId = [u8; 16];
+
+/// The answer to a prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostAnswer {
+    /// [`HostLogin::conversation`]
+    pub conversation: ConversationId,
+    /// The number of the answer in its conversation, from 1 on. One that is sent again has the same number, and gets the
+    /// reply that it got the first time.
+    pub number: u32,
+    /// How long the host waits for what follows, in milliseconds.
+    pub deadline: u32,
+    /// What was typed; `None`: nothing was.
+    pub answer: Option<Secret>,
 }
 
 /// A login as the host describes it. All of it is the host's claim, and is worth one login on that host.
@@ -32,6 +52,10 @@ pub enum FromHost {
 )]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HostLogin {
+    /// Its random id.
+    pub conversation: ConversationId,
+    /// Another server may have had this message.
+    pub is_again: bool,
     /// How long the host waits for the first answer, in milliseconds.
     pub deadline: u32,
     /// The login name.
@@ -160,7 +184,7 @@ impl FromHost {
     /// The kind of this message.
     pub const fn kind(&self) -> MessageKind {
         match self {
-            Self::Login(_) | Self::Policy { .. } => MessageKind::Open,
+            Self::Login(_) | Self::Policy { .. } | Self::Resume(_) => MessageKind::Open,
             Self::Answer(_) => MessageKind::Answer,
         }
     }
@@ -191,6 +215,8 @@ mod tests {
     #[test]
     fn the_messages_of_twofa_1_are_these_bytes() {
         let login = HostLogin {
+            conversation: *b"0123456789abcdef",
+            is_again: false,
             deadline: 15_000,
             user: "al".into(),
             uid: 1000,
@@ -208,10 +234,17 @@ mod tests {
             version: "0.1".into(),
         };
         let expected =
-            b"\0\x98\x75\x02al\xe8\x07\0\x04sshd\x01\x01\x03::1\0\x01\x03ssh\x01\0\x01\0\x01\x030.1";
+            b"\x000123456789abcdef\0\x98\x75\x02al\xe8\x07\0\x04sshd\x01\x01\x03::1\0\x01\x03ssh\x01\0\x01\0\x01\x030.1";
         assert_eq!(bytes(&FromHost::Login(login)), expected);
-        let answer = FromHost::Answer(Some("123456".into()));
-        assert_eq!(bytes(&answer), b"\x01\x01\x06123456");
+        let answer = HostAnswer {
+            conversation: *b"0123456789abcdef",
+            number: 2,
+            deadline: 1,
+            answer: Some("123456".into()),
+        };
+        let sent = b"\x010123456789abcdef\x02\x01\x01\x06123456";
+        assert_eq!(bytes(&FromHost::Answer(answer.clone())), sent);
+        assert_eq!(bytes(&FromHost::Resume(answer))[0], 3);
         let prompt = FromServer::Prompt {
             text: "Code: ".into(),
             echo: true,
@@ -255,7 +288,15 @@ mod tests {
     #[test]
     fn no_message_prints_a_secret() {
         let messages = [
-            format!("{:?}", FromHost::Answer(Some("943287".into()))),
+            format!(
+                "{:?}",
+                FromHost::Answer(HostAnswer {
+                    conversation: [0; 16],
+                    number: 1,
+                    deadline: 0,
+                    answer: Some("943287".into()),
+                })
+            ),
             format!("{:?}", FromServer::Info("943287".into())),
             format!(
                 "{:?}",

@@ -20,9 +20,10 @@ use std::sync::Arc;
 
 use twofa_core::backup::DIGEST_BYTES;
 use twofa_core::lockout::Lock;
-use twofa_core::{Account, Channel, Throttle, Timestamp, User};
+use twofa_core::{Account, Channel, Method, Throttle, Timestamp, User};
 
 use crate::app_sealing::stored_count;
+use crate::conversations::AnswerVerdict;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof, RefusalReason, Source};
@@ -77,6 +78,16 @@ pub enum CodeProof {
     },
     /// It was sent to this address of the account. It is known to one login only, which uses it once.
     Sent(Channel),
+}
+
+impl CodeProof {
+    /// The method of the code.
+    pub const fn method(self) -> Method {
+        match self {
+            Self::App { .. } => Method::App,
+            Self::Sent(channel) => channel.method(),
+        }
+    }
 }
 
 /// The outcome of verifying a code.
@@ -165,6 +176,7 @@ impl Store {
                     save_cleared(tx, &record, tally, counted.clear())?;
                     let event = Event::Passed { by: by.clone() };
                     settle(tx, account, &record, settlement, by, &event)?;
+                    tx.answer_is_right(proof.method())?;
                     Ok(CodeOutcome::Right(proof))
                 }
                 Err(wrong) => {
@@ -173,6 +185,7 @@ impl Store {
                     if tally != Tally::Uncounted {
                         tx.record(Some(account), &Event::Refused { why })?;
                     }
+                    tx.answer_is_wrong(why)?;
                     Ok(CodeOutcome::Wrong(wrong))
                 }
             }
@@ -291,6 +304,8 @@ impl Attempt {
         }) = settled
         {
             settle(tx, &self.account, &record, settlement, by, &event)?;
+            let right = AnswerVerdict::Right(Method::Backup.info().name.to_owned());
+            tx.counted_answer_is(&right)?;
         }
         Ok(MarkUsedOutcome::First)
     }
@@ -307,6 +322,7 @@ fn count_attempt(tx: &Tx<'_>, account: &Account, tally: Tally) -> Result<Counted
     let snapshot = tx.snapshot(account, Some(&record))?;
     let throttle = before.count(tx.now, snapshot.rules.rulebook.machine().lockout);
     save_failure(tx, account, &record, tally, throttle)?;
+    tx.answer_is_counted()?;
     let attempt = Attempt {
         account: account.clone(),
         tally,

@@ -91,6 +91,9 @@ pub enum StoreError {
     /// Other transactions were in the way each time that this one was tried.
     #[error("the store was changed by others at the same time, again and again")]
     Conflict,
+    /// The conversation has gone on since: this answer was given already, or another with its number.
+    #[error("the conversation has gone on meanwhile")]
+    AnsweredMeanwhile,
     /// The database on another machine cannot be reached, or is not one that can be used.
     #[error("the database cannot be used: {0}")]
     Unreachable(String),

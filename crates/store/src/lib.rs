@@ -26,6 +26,7 @@ mod apps;
 pub mod attempts;
 mod backing;
 mod backup_codes;
+mod conversations;
 mod database;
 mod devices;
 mod error;
@@ -68,8 +69,10 @@ mod users;
 
 pub use apps::NewApp;
 pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, MarkUsedOutcome, Tally};
+pub use conversations::{AnswerVerdict, Conversation, NewConversation, Turn};
 pub use database::{Listener, Store};
 pub use error::StoreError;
+pub use event::Answering;
 pub use event::EventFilter;
 pub use event::{Event, LoggedEvent, Missed, Origin, SmsAlarm};
 pub use fleet::{HostJoin, NewHost, UnjoinedHost};

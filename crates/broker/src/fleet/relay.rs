@@ -123,6 +123,8 @@ fn describe(relayed: &RelayedRequest<'_>) -> HostLogin {
     let evidence = login.evidence.as_deref().filter(|_| peer.is_root());
     let ssh_client = evidence.and_then(|evidence| evidence.ssh_client.clone());
     HostLogin {
+        conversation: [0; 16],
+        is_again: false,
         deadline: 0,
         user: account.name.clone(),
         uid: account.uid,

@@ -5,7 +5,7 @@
 
 use twofa_proto::Request;
 use twofa_store::event::FleetHost;
-use twofa_store::{Host, HostRights};
+use twofa_store::{AnswerVerdict, Answering, Host, HostRights};
 
 use super::authority::{Peer, Permission};
 
@@ -20,6 +20,19 @@ pub struct RelayedPeer {
     pub rights: HostRights,
     /// The uid that the program on the host has, as the host says.
     pub asked_by: u32,
+    /// The answer with which a conversation on record goes on; `None`: the login begins, or is held by this process.
+    pub turn: Option<AnswerTurn>,
+}
+
+/// An answer in a conversation on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerTurn {
+    /// The answer.
+    pub answering: Answering,
+    /// The verdict on it, if it was verified before.
+    pub verdict: Option<AnswerVerdict>,
+    /// Whether an earlier answer was wrong: then the login is on record as refused.
+    pub has_failed: bool,
 }
 
 /// What a request does.
@@ -45,7 +58,15 @@ impl RelayedPeer {
             key,
             rights,
             asked_by,
+            turn: None,
         }
+    }
+
+    /// The same host in the middle of a conversation.
+    #[must_use]
+    pub fn at(self, turn: AnswerTurn) -> Self {
+        let turn = Some(turn);
+        Self { turn, ..self }
     }
 
     /// Whether it may make this request. The account is of no account: it may be asked about anyone who logs in there.
@@ -76,7 +97,8 @@ impl RelayedPeer {
 
     /// The host, for the log; nothing is changed for it unless its key is in force at that moment.
     pub fn origin(&self) -> FleetHost {
-        FleetHost::connected(self.name.clone(), self.key)
+        let answering = self.turn.as_ref().map(|turn| turn.answering);
+        FleetHost::connected(self.name.clone(), self.key).answering(answering)
     }
 }
 
@@ -87,6 +109,16 @@ pub enum Asker<'a> {
     Process(Peer),
     /// A host of the fleet.
     Host(&'a RelayedPeer),
+}
+
+impl<'a> Asker<'a> {
+    /// The answer with which a conversation on record goes on.
+    pub const fn turn(self) -> Option<&'a AnswerTurn> {
+        match self {
+            Self::Process(_) => None,
+            Self::Host(host) => host.turn.as_ref(),
+        }
+    }
 }
 
 impl Asker<'_> {
@@ -123,6 +155,7 @@ mod tests {
                 may_enrol,
             },
             asked_by: 0,
+            turn: None,
         }
     }
 

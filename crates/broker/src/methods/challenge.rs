@@ -4,10 +4,10 @@
 
 use twofa_core::{Answer, Lock, Method, Reply, User};
 use twofa_proto::{Prompt, Secret};
-use twofa_store::{Settlement, Tally};
+use twofa_store::{AnswerVerdict, Settlement, StoreError, Tally};
 
 use crate::context::Context;
-use crate::methods::challenge_state::ChallengeState;
+use crate::methods::challenge_state::{ChallengeState, StoredChallenge};
 use crate::methods::choice::{Choice, FirstPrompt, PromptCommand};
 use crate::methods::settling::Settling;
 pub use crate::methods::verify::{Accepted, ChallengeError};
@@ -34,6 +34,8 @@ pub struct Challenge<'a> {
     pub settling: Option<Settling<'a>>,
     /// What a `+` at the code does, for the prompt.
     pub trust_hint: Option<&'a str>,
+    /// The verdict that is on record on the answer, if it comes a second time.
+    pub verdict: Option<&'a AnswerVerdict>,
 }
 
 /// How a challenge ended.
@@ -90,18 +92,40 @@ impl Challenge<'_> {
         intro: &str,
         terminal: &mut dyn Terminal,
     ) -> Result<ChallengeOutcome, ChallengeError> {
-        let mut state = ChallengeState::default();
-        let mut step = self.begin(&mut state, intro)?;
+        let (mut state, mut step) = if let Some((kept, answer)) = terminal.resume() {
+            self.resume(&kept, answer)?
+        } else {
+            let mut state = ChallengeState::default();
+            let step = self.begin(&mut state, intro)?;
+            (state, step)
+        };
         loop {
             let text = match step {
                 Step::Ask(text) => text,
                 Step::End(outcome) => return Ok(outcome),
             };
+            terminal.keep(&|| StoredChallenge::from(&state).to_text());
             let Some(typed) = terminal.ask(text)? else {
                 return Ok(ChallengeOutcome::NoAnswer);
             };
             step = self.answer(&mut state, &typed)?;
         }
+    }
+
+    /// What follows from the answer in a challenge that was `kept`.
+    fn resume(
+        &self,
+        kept: &str,
+        answer: Option<Secret>,
+    ) -> Result<(ChallengeState, Step), ChallengeError> {
+        let mut state = StoredChallenge::read(kept)
+            .ok_or_else(|| StoreError::Damaged("the state of a challenge".to_owned()))?
+            .restore();
+        let step = match answer {
+            Some(typed) => self.answer(&mut state, &typed)?,
+            None => Step::End(ChallengeOutcome::NoAnswer),
+        };
+        Ok((state, step))
     }
 
     /// The first prompt, with `intro` before it.
@@ -190,6 +214,7 @@ impl Challenge<'_> {
             context: self.context,
             accepted: self.accepted,
             tally: self.tally,
+            verdict: self.verdict,
         }
     }
 }

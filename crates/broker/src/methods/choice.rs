@@ -225,7 +225,7 @@ impl<'a> Choice<'a> {
 
     /// Sends a new code by `method`. The one before stops working, unless the new one is not sent.
     fn send(&mut self, method: Method) -> Result<SendOutcome, StoreError> {
-        let deadline = Instant::now() + SEND_TIMEOUT;
+        let deadline = self.context.services.deadline_within(SEND_TIMEOUT);
         if method == Method::Sms && self.can_fall_back() {
             return self.send_by_sms_or_email(method, deadline);
         }
@@ -242,7 +242,8 @@ impl<'a> Choice<'a> {
         deadline: Instant,
     ) -> Result<SendOutcome, StoreError> {
         let (share, of) = SHARE_OF_SMS;
-        let sms_deadline = Instant::now() + SEND_TIMEOUT * share / of;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let sms_deadline = Instant::now() + left * share / of;
         let by_sms = self.dispatch(Channel::Sms, method, sms_deadline);
         let needs_email = match &by_sms {
             Ok(code) => code.is_late,
@@ -284,7 +285,7 @@ impl<'a> Choice<'a> {
         let lifetime = self.context.policy().codes.lifetime;
         let text =
             messages::code_sent(code.channel, &masked(&code.address), lifetime, code.is_late);
-        self.state.next_at.push((code.wanted, code.code.next_at()));
+        self.state.next_at.push((code.wanted, code.next_at));
         self.state.outstanding = Some(code);
         Ok(SendOutcome::Sent(text))
     }
@@ -301,8 +302,13 @@ impl<'a> Choice<'a> {
             .to_owned();
         let DispatchedCode { code, is_late } =
             codes::send(self.context, channel, &address, deadline)?;
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(StoreError::from)?;
+        let store = self.context.store();
         Ok(OutstandingCode {
-            code,
+            next_at: code.next_at(),
+            code: code.hashed(|digits| store.sent_code_hash(&salt, digits)),
+            salt,
             channel,
             address,
             wanted,

@@ -12,7 +12,7 @@ pub(crate) mod app_enrolment;
 pub(crate) mod backup_codes;
 mod candidate;
 pub mod challenge;
-mod challenge_state;
+pub(crate) mod challenge_state;
 pub(crate) mod change_limit;
 mod choice;
 pub mod enrolment;

@@ -11,9 +11,10 @@ use twofa_core::{
     Answer, AppCodeOutcome, BackupCode, Lock, Method, Methods, Policy, Timestamp, User,
     check_app_code,
 };
+use twofa_store::event::RefusalReason;
 use twofa_store::{
-    CodeAttempt, CodeOutcome, CodeProof, Counted, Event, MarkUsedOutcome, Settlement, StoreError,
-    Tally,
+    AnswerVerdict, CodeAttempt, CodeOutcome, CodeProof, Counted, Event, MarkUsedOutcome,
+    Settlement, StoreError, Tally,
 };
 
 use crate::context::Context;
@@ -100,6 +101,8 @@ pub(super) struct Verifier<'a> {
     pub(super) accepted: Accepted,
     pub(super) tally: Tally,
     pub(super) settlement: Settlement<'a>,
+    /// The verdict that is on record on the answer: nothing is verified again.
+    pub(super) verdict: Option<&'a AnswerVerdict>,
 }
 
 impl Verifier<'_> {
@@ -110,6 +113,9 @@ impl Verifier<'_> {
         state: &mut ChallengeState,
     ) -> Result<AnswerOutcome, ChallengeError> {
         let now = self.context.now();
+        if let Some(verdict) = self.verdict {
+            return self.repeat(verdict, state, now);
+        }
         match answer {
             Answer::Code(code) => self.verify_code(code, state, now),
             Answer::Backup(code) => self.verify_backup_code(code, now),
@@ -119,6 +125,33 @@ impl Verifier<'_> {
             | Answer::OtherMethod
             | Answer::NotACode => self.record_wrong(WrongAnswer::NO_CODE, now),
         }
+    }
+
+    /// The outcome of an answer that was verified before, which nobody has been told yet.
+    fn repeat(
+        &self,
+        verdict: &AnswerVerdict,
+        state: &mut ChallengeState,
+        now: Timestamp,
+    ) -> Result<AnswerOutcome, ChallengeError> {
+        let why = match verdict {
+            AnswerVerdict::Right(method) => {
+                let unknown = || StoreError::Damaged("an unknown method".to_owned());
+                return Ok(AnswerOutcome::Right {
+                    method: method.parse().map_err(|_| unknown())?,
+                    backup_codes_left: self.context.user().backup_codes_left(),
+                    is_settled: self.is_settled(),
+                });
+            }
+            AnswerVerdict::Wrong(why) => *why,
+            AnswerVerdict::Counted => RefusalReason::UnknownBackupCode,
+        };
+        // Of these, the code was right: it was typed, and works no longer.
+        let was_typed = [RefusalReason::MethodRemoved, RefusalReason::AddressChanged];
+        if was_typed.contains(&why) {
+            state.outstanding = None;
+        }
+        Ok(wrong_outcome(WrongAnswer::on_record(why), now))
     }
 
     /// Verifies a code of an app, or one that was sent.
@@ -132,6 +165,8 @@ impl Verifier<'_> {
             account, origin, ..
         } = self.context;
         let store = self.context.store();
+        let sent = state.outstanding.as_ref();
+        let hash = sent.map(|sent| store.sent_code_hash(&sent.salt, code));
         let mut latest = None;
         for _ in 0..READS {
             let person = latest.as_ref().unwrap_or(self.context.person);
@@ -145,7 +180,8 @@ impl Verifier<'_> {
             // The store may compare more than once; what the last comparison found holds.
             let found = Cell::new(Change::None);
             let compare = |user: &User| {
-                let (result, change) = self.compare(code, user, &person.policy, state, now);
+                let (result, change) =
+                    self.compare((code, hash.as_ref()), user, &person.policy, state, now);
                 found.set(change);
                 result
             };
@@ -159,10 +195,7 @@ impl Verifier<'_> {
             match outcome? {
                 CodeOutcome::Right(proof) => {
                     return Ok(AnswerOutcome::Right {
-                        method: match proof {
-                            CodeProof::App { .. } => Method::App,
-                            CodeProof::Sent(channel) => channel.method(),
-                        },
+                        method: proof.method(),
                         backup_codes_left: person.snapshot.user.backup_codes_left(),
                         is_settled: self.is_settled(),
                     });
@@ -179,18 +212,18 @@ impl Verifier<'_> {
         Err(StoreError::ChangedMeanwhile.into())
     }
 
-    /// Compares `code` with those of `user`, to whom `policy` applies. Called under the write lock of the store: it only
+    /// Compares a code, of which the `hash` is that of one that is sent, with those of `user`, to whom `policy` applies. Called under the write lock of the store: it only
     /// computes, and says what this challenge must remember.
     fn compare(
         &self,
-        code: &str,
+        (code, hash): (&str, Option<&[u8; 32]>),
         user: &User,
         policy: &Policy,
         state: &ChallengeState,
         now: Timestamp,
     ) -> (Result<CodeProof, WrongAnswer>, Change) {
-        if let Some(sent) = &state.outstanding {
-            match sent.code.compare(code, now) {
+        if let (Some(sent), Some(hash)) = (&state.outstanding, hash) {
+            match sent.code.compare(hash, now) {
                 SentCodeOutcome::Right => {
                     return (self.check_sent(sent, user, policy), Change::CodeTyped);
                 }

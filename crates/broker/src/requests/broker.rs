@@ -113,6 +113,7 @@ impl Broker {
             fleet,
             deferred,
             clock: *clock,
+            deadline: None,
         }
     }
 

@@ -57,6 +57,21 @@ pub trait Terminal {
         let _ = stage;
     }
 
+    /// What [`Self::keep`] kept, with the answer to the prompt after it; `None`: the request begins, or is held.
+    fn resume(&mut self) -> Option<(String, Option<Secret>)> {
+        None
+    }
+
+    /// Keeps what the answer to the next prompt needs, as text, where nothing is held while the person types.
+    fn keep(&mut self, state: &dyn Fn() -> String) {
+        let _ = state;
+    }
+
+    /// The request goes on when an answer comes: that a prompt failed does not mean that the person went away.
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
     /// Shows `prompt` and gives back what was typed; `None` at the end of input.
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed>;
 

@@ -437,6 +437,24 @@ CREATE TABLE host_attempts (
 );
 CREATE INDEX host_attempts_of_host ON host_attempts (host);
 
+-- A login of a host that waits for an answer, so that any server goes on with it.
+CREATE TABLE conversation (
+    id      bytea PRIMARY KEY CHECK (length(id) = 16),
+    host    text COLLATE "C" NOT NULL REFERENCES host (id) ON DELETE CASCADE,
+    account text COLLATE "C" NOT NULL, -- the name of whom it is about
+    login   text COLLATE "C" NOT NULL, -- what the host said of it, as JSON
+    state   text COLLATE "C" NOT NULL, -- what the next answer needs, as JSON: of a code that was sent, a keyed hash
+    number  bigint NOT NULL,           -- of the last answer; 0: none yet
+    hash    bytea,                     -- of that answer, keyed
+    verdict text COLLATE "C",          -- on that answer, as JSON; NULL: it was not verified
+    reply   text COLLATE "C",          -- to that answer, as JSON; NULL: made again from the verdict
+    is_over bigint NOT NULL CHECK (is_over IN (0, 1)),
+    until   bigint NOT NULL
+);
+CREATE INDEX conversation_until ON conversation (until);
+CREATE INDEX conversation_of_host ON conversation (host) WHERE is_over = 0;
+CREATE INDEX conversation_of_account ON conversation (account) WHERE is_over = 0;
+
 -- On a host: the fleet that it has joined.
 CREATE TABLE joined_fleet (
     id        bigint PRIMARY KEY CHECK (id = 1),

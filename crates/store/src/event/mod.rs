@@ -22,7 +22,7 @@ pub use fields::{
 };
 pub use filter::EventFilter;
 pub use kinds::Event;
-pub use origin::{FleetHost, LoginOrigin, NoticeSource, Origin, Source};
+pub use origin::{Answering, FleetHost, LoginOrigin, NoticeSource, Origin, Source};
 pub use reasons::{RefusalReason, ReportedOutcome, UnprovedReason};
 pub(crate) use stored::StoredEvent;
 pub use stored::{Happening, LoggedEvent, Missed, Record};

@@ -22,6 +22,19 @@ pub struct FleetHost {
     /// SHA-256 of the public key with which it connected. Nothing is changed for a host whose key is not in force at that
     /// moment ([`StoreError::HostRefused`](crate::StoreError::HostRefused)). `None`: the log does not keep it.
     pub(crate) key: Option<[u8; 32]>,
+    /// The answer that is verified; `None`: its conversation is not on record.
+    pub(crate) answering: Option<Answering>,
+}
+
+/// An answer in a conversation of a host that is on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answering {
+    /// The random id that the host gave the conversation.
+    pub conversation: [u8; 16],
+    /// The number of the answer, from 1 on.
+    pub number: u32,
+    /// [`Store::answer_hash`](crate::Store::answer_hash)
+    pub hash: [u8; 32],
 }
 
 impl FleetHost {
@@ -30,11 +43,22 @@ impl FleetHost {
         Self {
             name,
             key: Some(key),
+            answering: None,
         }
     }
 
+    /// The same host, in the middle of a conversation that is on record.
+    #[must_use]
+    pub fn answering(self, answering: Option<Answering>) -> Self {
+        Self { answering, ..self }
+    }
+
     pub(crate) const fn on_record(name: String) -> Self {
-        Self { name, key: None }
+        Self {
+            name,
+            key: None,
+            answering: None,
+        }
     }
 }
 

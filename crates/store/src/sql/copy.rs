@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 35] = [
+pub(crate) static TABLES: [Table; 36] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -112,6 +112,10 @@ pub(crate) static TABLES: [Table; 35] = [
     table(
         "host_attempts",
         "user, host, attempts, cleared_through, locked_until, passes, passed_at, wrong_at",
+    ),
+    table(
+        "conversation",
+        "id, host, account, login, state, number, hash, verdict, reply, is_over, until",
     ),
     table(
         "joined_fleet",

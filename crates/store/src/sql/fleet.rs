@@ -114,6 +114,13 @@ pub(crate) fn find_by_id(db: &Db<'_>, id: &str) -> Result<Option<Host>, StoreErr
     db.query_opt(&format!("{HOST} WHERE id = ?1"), values![id], host)
 }
 
+/// The key of the certificate of the host of this id; `None`: there is no such host, or it has not joined.
+pub(crate) fn key(db: &Db<'_>, id: &str) -> Result<Option<[u8; 32]>, StoreError> {
+    let sql = "SELECT key FROM host WHERE id = ?1";
+    let key = db.query_opt(sql, values![id], |row| row.get("key"))?;
+    Ok(key.flatten())
+}
+
 /// The host that may join with this token.
 pub(crate) fn find_by_token(db: &Db<'_>, token: &[u8; 32]) -> Result<Option<Host>, StoreError> {
     db.query_opt(&format!("{HOST} WHERE token = ?1"), values![token], host)

@@ -7,6 +7,7 @@
 
 pub(crate) mod apps;
 pub(crate) mod backup_codes;
+pub(crate) mod conversations;
 pub(crate) mod copy;
 mod db;
 pub(crate) mod devices;

@@ -1,27 +1,29 @@
 //! The conversations of one host on one connection. With each message the host's row is looked at: one that was removed, or
-//! whose certificate has ended, is refused at once.
+//! whose certificate has ended, is refused at once. What a message means is found in [`turns`]; only a login in which a method
+//! is set up is held here from its beginning to its end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use twofa_core::Timestamp;
 use twofa_core::text::printable;
-use twofa_core::{Account, Timestamp};
 use twofa_fleet::stream::ToHost;
-use twofa_fleet::wire::{self, FromHost, FromServer, HostLogin};
+use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer, HostLogin};
 use twofa_proto::codec::CodecError;
 use twofa_proto::state::State;
-use twofa_proto::{Confirm, ConnectionError, Done, Login, Prompt, Request, Secret, Verdict};
-use twofa_store::{Store, StoreError};
+use twofa_proto::{ConnectionError, Done, Prompt, Secret};
+use twofa_store::{Host, Store, StoreError};
 
 use super::permits::{Permit, Permits, Purpose};
+use super::turns::{self, Reply};
 use super::{IDLE_TIMEOUT, Shared, WRITE_TIMEOUT, policy};
-use crate::identity::first_factor::FirstFactor;
+use crate::context::Services;
 use crate::identity::relayed::RelayedPeer;
 use crate::process::log;
 use crate::requests::broker::Broker;
 use crate::requests::connection::{ANSWER_TIMEOUT, ENROLMENT_TIMEOUT};
-use crate::requests::login::{RelayedLogin, serve_relayed};
+use crate::requests::login::{RelayedLogin, Served, serve_relayed};
 use crate::text::messages::{self, endings, reasons};
 use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
 
@@ -49,63 +51,157 @@ impl Seen {
 
 /// Serves the logins that the host with this `key` relays on `link`, one after the other.
 pub(super) fn serve_all(shared: &Shared, mut link: ToHost, key: [u8; 32]) {
+    // The conversation that waits for an answer on this connection.
+    let mut asking = None;
     loop {
-        link.set_deadline(Instant::now() + IDLE_TIMEOUT);
-        let login = match link.receive() {
-            Ok(FromHost::Login(login)) => login,
-            Ok(FromHost::Policy { known }) if policy::serve(shared, &mut link, key, known) => {
+        let timeout = if asking.is_some() {
+            ANSWER_TIMEOUT
+        } else {
+            IDLE_TIMEOUT
+        };
+        link.set_deadline(Instant::now() + timeout);
+        let message = match link.receive() {
+            Ok(FromHost::Policy { known })
+                if asking.is_none() && policy::serve(shared, &mut link, key, known) =>
+            {
                 continue;
             }
-            // Whatever else comes is out of turn, and ends the connection.
-            _ => return,
+            Ok(message) => message,
+            Err(CodecError::TimedOut) if asking.take().is_some() => {
+                if time_out(&mut link).is_err() {
+                    return;
+                }
+                continue;
+            }
+            Err(_) => return,
         };
+        if !is_in_turn(&message, asking) {
+            return;
+        }
         let Some(deciding) = shared.permits.acquire(Purpose::Deciding) else {
             return;
         };
         let broker = shared.store.open();
         let served = match &broker {
-            Ok(broker) => serve(shared, broker, &mut link, key, &login, deciding),
-            Err(error) => refuse(
-                &mut link,
-                State::Opened,
-                messages::UNAVAILABLE,
-                wire::Verdict::Unavailable,
-                &error.to_string(),
-            ),
+            Ok(broker) => serve(shared, broker, &mut link, key, &message, deciding),
+            Err(error) => {
+                let why = error.to_string();
+                let unavailable = wire::Verdict::Unavailable;
+                refuse(
+                    &mut link,
+                    State::Opened,
+                    messages::UNAVAILABLE,
+                    unavailable,
+                    &why,
+                )
+                .map(|()| None)
+            }
         };
         if broker.is_ok_and(|broker| broker.store().may_have_notices()) {
             shared.notices.wake();
         }
-        if served.is_err() {
-            return;
+        match served {
+            Ok(waiting) => asking = waiting,
+            Err(_) => return,
         }
     }
 }
 
+/// Whether the message may come where `asking` waits for an answer.
+fn is_in_turn(message: &FromHost, asking: Option<ConversationId>) -> bool {
+    match (message, asking) {
+        (FromHost::Login(_) | FromHost::Resume(_), None) => true,
+        (FromHost::Answer(answer), Some(asking)) => answer.conversation == asking,
+        _ => false,
+    }
+}
+
+/// Ends a conversation whose prompt was not answered. Its row ends by itself.
+fn time_out(link: &mut ToHost) -> Result<(), ConnectionError> {
+    let text = endings::login_timed_out(ANSWER_TIMEOUT, Progress::default());
+    let why = endings::why_timed_out(ANSWER_TIMEOUT);
+    refuse(link, State::Asking, &text, wire::Verdict::NoAnswer, &why)
+}
+
+/// Replies to a message. Returns the conversation that waits for an answer then.
 fn serve(
     shared: &Shared,
     broker: &Broker,
     link: &mut ToHost,
     key: [u8; 32],
+    message: &FromHost,
+    deciding: Permit,
+) -> Result<Option<ConversationId>, ConnectionError> {
+    let (conversation, deadline) = match message {
+        FromHost::Login(login) => (login.conversation, login.deadline),
+        FromHost::Answer(answer) | FromHost::Resume(answer) => {
+            (answer.conversation, answer.deadline)
+        }
+        FromHost::Policy { .. } => return Err(CodecError::Aborted.into()),
+    };
+    let mut state = State::Opened;
+    send(link, &mut state, &FromServer::Accepted)?;
+    let services = Services {
+        deadline: Some(Instant::now() + Duration::from_millis(deadline.into())),
+        ..broker.services()
+    };
+    let said = match reply(shared, services, key, message) {
+        Ok(Reply::Say(said)) => said,
+        Ok(Reply::Hold(host)) => {
+            if let FromHost::Login(login) = message {
+                hold(shared, services, link, (host, key), login, deciding)?;
+            }
+            return Ok(None);
+        }
+        Err(error) => return refuse_host(link, state, &error).map(|()| None),
+    };
+    drop(deciding);
+    for message in &said {
+        send(link, &mut state, message)?;
+    }
+    Ok((state == State::Asking).then_some(conversation))
+}
+
+fn reply(
+    shared: &Shared,
+    services: Services<'_>,
+    key: [u8; 32],
+    message: &FromHost,
+) -> Result<Reply, StoreError> {
+    let host = services.store.host_by_key(&key, services.now())?;
+    match message {
+        FromHost::Login(login) => {
+            if shared.seen.is_due(&host.id) {
+                // Only a listing shows it.
+                let version = printable(&login.version);
+                let version: String = version.chars().take(MAX_VERSION).collect();
+                let _ = services
+                    .store
+                    .note_host_seen(&host.id, &version, services.now());
+            }
+            turns::begin(services, key, host, login)
+        }
+        FromHost::Answer(answer) | FromHost::Resume(answer) => {
+            turns::go_on(services, key, &host, answer).map(Reply::Say)
+        }
+        // It is no message of a conversation.
+        FromHost::Policy { .. } => Ok(Reply::Say(Vec::new())),
+    }
+}
+
+/// Serves a login in which a method is set up. This process is held until it ends.
+fn hold(
+    shared: &Shared,
+    services: Services<'_>,
+    link: &mut ToHost,
+    (host, key): (Host, [u8; 32]),
     login: &HostLogin,
     deciding: Permit,
 ) -> Result<(), ConnectionError> {
-    let services = broker.services();
-    let host = match services.store.host_by_key(&key, services.now()) {
-        Ok(host) => host,
-        Err(error) => return refuse_host(link, State::Opened, &error),
-    };
-    if shared.seen.is_due(&host.id) {
-        // Only a listing shows it.
-        let version = printable(&login.version);
-        let version: String = version.chars().take(MAX_VERSION).collect();
-        let _ = services
-            .store
-            .note_host_seen(&host.id, &version, services.now());
-    }
     let mut terminal = HostTerminal {
         link,
-        state: State::Opened,
+        conversation: login.conversation,
+        state: State::Working,
         store: services.store,
         clock: services.clock,
         key,
@@ -115,59 +211,32 @@ fn serve(
         progress: Progress::default(),
         ended: None,
     };
-    terminal.send(&FromServer::Accepted)?;
-    let (request, account) = read(login);
-    let (Request::Login(described) | Request::Account(described)) = &request else {
+    let (request, account) = turns::read(login);
+    let Some(relayed) = turns::relayed(&request, &account, login) else {
         return Ok(());
     };
     let relayed = RelayedLogin {
-        request: &request,
-        login: described,
-        account: &account,
-        first_factor: first_factor(login.first_factor),
-        is_sshd: login.is_sshd,
+        may_hold: true,
+        ..relayed
     };
     let peer = RelayedPeer::new(host, key, login.asked_by);
-    let done = serve_relayed(services, &peer, relayed, &mut terminal);
-    terminal.finish(done)
-}
-
-/// The login in the terms of this machine. There is no evidence in it: that is what this machine's root has seen.
-fn read(login: &HostLogin) -> (Request, Account) {
-    let account = Account {
-        name: login.user.clone(),
-        uid: login.uid,
+    // It takes longer than the host waits for one message.
+    let services = Services {
+        deadline: None,
+        ..services
     };
-    let described = Login {
-        user: login.user.clone(),
-        service: login.service.clone(),
-        remote_host: login.remote_host.clone(),
-        remote_user: login.remote_user.clone(),
-        terminal: login.terminal.clone(),
-        behind_password: login.behind_password,
-        may_ask: login.may_ask,
-        cannot_answer: login.cannot_answer,
-        ..Login::default()
-    };
-    let request = if login.is_account {
-        Request::Account(described)
-    } else {
-        Request::Login(described)
-    };
-    (request, account)
-}
-
-const fn first_factor(claimed: wire::FirstFactor) -> FirstFactor {
-    match claimed {
-        wire::FirstFactor::Shown => FirstFactor::Shown,
-        wire::FirstFactor::LaterLine => FirstFactor::LaterLine,
-        wire::FirstFactor::Unknown => FirstFactor::Unknown,
+    match serve_relayed(services, &peer, relayed, &mut terminal) {
+        Served::Done(done) | Served::Failed(done) => terminal.finish(done),
+        Served::Asked | Served::MustHold | Served::AnsweredMeanwhile => {
+            Err(CodecError::Aborted.into())
+        }
     }
 }
 
 /// The host as a terminal.
 struct HostTerminal<'a> {
     link: &'a mut ToHost,
+    conversation: ConversationId,
     state: State,
     store: &'a Store,
     clock: fn() -> Timestamp,
@@ -211,11 +280,17 @@ impl HostTerminal<'_> {
             });
         })?;
         let next = self.state.after(message.kind());
-        self.state = next.inspect_err(|_| self.ended = Some(Ended::ByHost))?;
+        next.inspect_err(|_| self.ended = Some(Ended::ByHost))?;
         match message {
-            FromHost::Answer(answer) => Ok(answer),
-            // The table lets nothing but an answer through while a prompt stands.
-            FromHost::Login(_) | FromHost::Policy { .. } => Ok(None),
+            FromHost::Answer(answer) if answer.conversation == self.conversation => {
+                self.state = State::Opened;
+                self.send(&FromServer::Accepted)?;
+                Ok(answer.answer)
+            }
+            _ => {
+                self.ended = Some(Ended::ByHost);
+                Err(CodecError::Aborted.into())
+            }
         }
     }
 
@@ -238,8 +313,7 @@ impl HostTerminal<'_> {
             }
             None => {}
         }
-        let (verdict, why) = on_the_wire(done);
-        send(link, &mut state, &FromServer::Done { verdict, why })
+        send(link, &mut state, &turns::done_on_the_wire(done))
     }
 }
 
@@ -250,18 +324,7 @@ impl Terminal for HostTerminal<'_> {
     }
 
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
-        let Prompt {
-            text,
-            echo,
-            digits_behind_password,
-            link,
-        } = prompt;
-        self.send(&FromServer::Prompt {
-            text,
-            echo,
-            digits_behind_password,
-            link,
-        })?;
+        self.send(&turns::prompt_on_the_wire(prompt))?;
         let answer = self.receive()?;
         if let Err(error) = self.store.host_by_key(&self.key, (self.clock)()) {
             self.ended = Some(Ended::Refused(error));
@@ -309,27 +372,4 @@ fn refuse(
     send(link, &mut state, &FromServer::Error(text.to_owned()))?;
     let why = why.to_owned();
     send(link, &mut state, &FromServer::Done { verdict, why })
-}
-
-/// What the host is told. Only what needs nothing more of this server is a pass.
-fn on_the_wire(done: Done) -> (wire::Verdict, String) {
-    let Done::Login {
-        verdict,
-        why,
-        confirm,
-    } = done
-    else {
-        return (wire::Verdict::Unavailable, String::new());
-    };
-    let verdict = match (verdict, confirm) {
-        (Verdict::Passed, Confirm::No) => wire::Verdict::Passed,
-        (Verdict::NotRequired, Confirm::No) => wire::Verdict::NotRequired,
-        (Verdict::Exempt, Confirm::No) => wire::Verdict::Exempt,
-        (Verdict::Later, Confirm::No) => wire::Verdict::Later,
-        (Verdict::TriesUsedUp, _) => wire::Verdict::TriesUsedUp,
-        (Verdict::Unavailable, _) => wire::Verdict::Unavailable,
-        (Verdict::NoAnswer, _) => wire::Verdict::NoAnswer,
-        _ => wire::Verdict::Denied,
-    };
-    (verdict, why)
 }

@@ -10,6 +10,7 @@ mod permits;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -30,6 +31,7 @@ use super::{Failure, checkpoints, records};
 use crate::fleet::files::{FleetDirectory, ServerFiles};
 use crate::process::{log, service_manager};
 use crate::sending::notices::Wakeup;
+use crate::text::messages::log_lines;
 
 /// How long a handshake, or joining, may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +39,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a host may take to read a message.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often conversations that have ended are removed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 /// How long work may go on after SIGTERM.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const SHUTDOWN_INTERVAL: Duration = Duration::from_millis(50);
@@ -84,6 +88,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     start_notices(store.clone(), notices.clone())?;
     checkpoints::start(store.clone(), journal.clone())?;
     let recorder = records::start(store.clone())?;
+    start_sweeping(store.clone())?;
     let shared = Arc::new(Shared {
         config,
         directory,
@@ -112,6 +117,20 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     checkpoints::write(&store);
     store.close();
     Ok(())
+}
+
+/// Removes the conversations that have ended, from time to time.
+fn start_sweeping(store: Arc<LazyStore>) -> io::Result<()> {
+    let sweep = move || loop {
+        thread::sleep(SWEEP_INTERVAL);
+        if let Some(broker) = store.if_open()
+            && let Err(error) = turns::sweep(broker.services())
+        {
+            log::warn(&log_lines::not_swept(&error));
+        }
+    };
+    let thread = thread::Builder::new().name("sweep".to_owned());
+    thread.stack_size(STACK_BYTES).spawn(sweep).map(drop)
 }
 
 /// Listens at all addresses, of both kinds where the kernel has both.

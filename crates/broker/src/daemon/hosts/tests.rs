@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::store_in;
+use std::sync::atomic::{AtomicU64, Ordering};
 use twofa_core::{Account, App, Key, Parameters, Timestamp};
 use twofa_fleet::certificate::{
     Authority, Issued, NewFleet, make_fleet, read_pem, request_certificate,
@@ -9,15 +10,17 @@ use twofa_fleet::identity::Id;
 use twofa_fleet::stream::ToServer;
 use twofa_fleet::tls::HostCertificates;
 use twofa_fleet::token::Address;
-use twofa_fleet::wire::{FirstFactor, FromHost, FromServer, HostLogin, Verdict};
+use twofa_fleet::wire::{FirstFactor, FromHost, FromServer, HostAnswer, HostLogin, Verdict};
 use twofa_proto::codec::CodecError;
-use twofa_store::{HostJoin, HostRights, NewApp, NewHost, Origin, Store};
+use twofa_store::{EventFilter, HostJoin, HostRights, NewApp, NewHost, Origin, Store};
 
 use crate::fleet::files::NewServerFiles;
 use crate::identity::accounts;
 use crate::process::clock;
 
 const TIME: Duration = Duration::from_secs(20);
+/// Numbers for ids of conversations.
+static CONVERSATIONS: AtomicU64 = AtomicU64::new(1);
 
 /// A server on a port of its own, on which `nobody` has an app.
 struct Server {
@@ -26,7 +29,8 @@ struct Server {
     store: Store,
     address: Address,
     user: Account,
-    _folder: tempfile::TempDir,
+    location: Location,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -65,27 +69,39 @@ impl Server {
             config: config.unwrap(),
             directory,
             files,
-            store: Arc::new(LazyStore::new(location)),
+            store: Arc::new(LazyStore::new(location.clone())),
             permits: Arc::default(),
             notices: Arc::default(),
             policy: policy::SignedPolicy::default(),
             seen: conversation::Seen::default(),
         });
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = Address {
-            name: "127.0.0.1".to_owned(),
-            port: listener.local_addr().unwrap().port(),
-        };
-        let accepting = shared.clone();
-        thread::spawn(move || accept(&listener, &accepting));
+        let address = listen(&shared);
         Self {
             shared,
             fleet,
             store,
             address,
             user,
-            _folder: folder,
+            location,
+            folder,
         }
+    }
+
+    /// Another server of the fleet, with the same store.
+    fn another(&self) -> Address {
+        let directory = FleetDirectory::at(self.folder.path().join("fleet"));
+        let location = self.location.clone();
+        let shared = Shared {
+            config: self.shared.config.clone(),
+            files: directory.read_server().unwrap(),
+            directory,
+            store: Arc::new(LazyStore::new(location)),
+            permits: Arc::default(),
+            notices: Arc::default(),
+            seen: conversation::Seen::default(),
+            policy: policy::SignedPolicy::default(),
+        };
+        listen(&Arc::new(shared))
     }
 
     /// A key and certificate that the fleet signed; the store knows nothing of it.
@@ -123,24 +139,73 @@ impl Server {
     }
 
     fn connect(&self, own: &Issued) -> ToServer {
+        client::connect(&self.config(own), &self.address, Instant::now() + TIME).unwrap()
+    }
+
+    fn config(&self, own: &Issued) -> Arc<tls::ClientConfig> {
         let config = tls::host(&HostCertificates {
             certificate: &own.certificate,
             key: &own.key,
             servers: &self.fleet.servers.certificate,
             fleet: &self.fleet.id,
         });
-        let deadline = Instant::now() + TIME;
-        client::connect(&config.unwrap(), &self.address, deadline).unwrap()
+        config.unwrap()
+    }
+
+    fn passes(&self) -> usize {
+        let mut passes = 0;
+        let each = |logged: twofa_store::LoggedEvent| {
+            passes += usize::from(logged.kind == "passed");
+            true
+        };
+        self.store.events(&EventFilter::default(), each).unwrap();
+        passes
     }
 
     fn login(&self) -> HostLogin {
         HostLogin {
+            conversation: CONVERSATIONS
+                .fetch_add(1, Ordering::Relaxed)
+                .to_be_bytes()
+                .repeat(2)
+                .try_into()
+                .unwrap(),
             user: self.user.name.clone(),
             uid: self.user.uid,
             service: "sshd".into(),
             first_factor: FirstFactor::Shown,
             ..HostLogin::default()
         }
+    }
+}
+
+/// The code that the app shows now.
+fn code_of_the_app() -> String {
+    let totp = totp_rs::Builder::new()
+        .with_secret(vec![7; 20])
+        .build_noncompliant();
+    let now = u64::try_from(now().unix()).unwrap();
+    totp.generate(now).to_string()
+}
+
+/// Has a server listen on a port of its own.
+fn listen(shared: &Arc<Shared>) -> Address {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepting = shared.clone();
+    thread::spawn(move || accept(&listener, &accepting));
+    Address {
+        name: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
+fn answer(login: &HostLogin, number: u32, typed: &str) -> HostAnswer {
+    HostAnswer {
+        conversation: login.conversation,
+        number,
+        deadline: 15_000,
+        answer: Some(typed.into()),
     }
 }
 
@@ -200,6 +265,10 @@ fn verdict(heard: &[FromServer]) -> Option<Verdict> {
     }
 }
 
+fn is_prompt(heard: &[FromServer]) -> bool {
+    matches!(heard.last(), Some(FromServer::Prompt { .. }))
+}
+
 /// Logins that a host may not have, whatever it says.
 fn claims(login: &HostLogin) -> [HostLogin; 6] {
     let of = |user: &str, uid| HostLogin {
@@ -236,9 +305,9 @@ fn what_a_host_may_not_claim_is_refused() {
         // It told why, and the connection goes on with the next login.
         let is_error = |message: &FromServer| matches!(message, FromServer::Error(_));
         assert!(messages.iter().any(is_error), "{claim:?}");
-        link.send(&FromHost::Login(login.clone())).unwrap();
+        link.send(&FromHost::Login(server.login())).unwrap();
         let (messages, _) = heard(&mut link);
-        assert!(matches!(messages.last(), Some(FromServer::Prompt { .. })));
+        assert!(is_prompt(&messages));
     }
 }
 
@@ -246,16 +315,26 @@ fn what_a_host_may_not_claim_is_refused() {
 fn a_message_out_of_turn_ends_the_connection() {
     let server = Server::new();
     let own = server.joined();
-    let answer = FromHost::Answer(Some("123456".into()));
+    let login = server.login();
+    let answer = answer(&login, 1, "123456");
     let mut link = server.connect(&own);
-    link.send(&answer).unwrap();
+    link.send(&FromHost::Answer(answer.clone())).unwrap();
     assert_eq!(heard(&mut link), (vec![], true));
 
-    let mut link = server.connect(&own);
-    link.send(&FromHost::Login(server.login())).unwrap();
-    heard(&mut link);
-    link.send(&FromHost::Login(server.login())).unwrap();
-    assert_eq!(heard(&mut link), (vec![], true));
+    for out_of_turn in [
+        FromHost::Login(server.login()),
+        FromHost::Resume(answer.clone()),
+        FromHost::Answer(HostAnswer {
+            conversation: [0; 16],
+            ..answer
+        }),
+    ] {
+        let mut link = server.connect(&own);
+        link.send(&FromHost::Login(server.login())).unwrap();
+        heard(&mut link);
+        link.send(&out_of_turn).unwrap();
+        assert_eq!(heard(&mut link), (vec![], true));
+    }
 
     let mut link = server.connect(&own);
     link.send(&"this is no message of ours").unwrap();
@@ -273,12 +352,12 @@ fn a_host_is_refused_as_soon_as_it_is_removed_and_one_that_never_joined_too() {
 
     let own = server.joined();
     let (mut waiting, mut idle) = (server.connect(&own), server.connect(&own));
-    waiting.send(&FromHost::Login(server.login())).unwrap();
-    let (messages, _) = heard(&mut waiting);
-    assert!(matches!(messages.last(), Some(FromServer::Prompt { .. })));
+    let login = server.login();
+    waiting.send(&FromHost::Login(login.clone())).unwrap();
+    assert!(is_prompt(&heard(&mut waiting).0));
     let origin = Origin::command_line(0);
     assert!(server.store.remove_host("web1", &origin, now()).unwrap());
-    let answer = FromHost::Answer(Some("123456".into()));
+    let answer = FromHost::Answer(answer(&login, 1, "123456"));
     waiting.send(&answer).unwrap();
     idle.send(&FromHost::Login(server.login())).unwrap();
     for link in [&mut waiting, &mut idle] {
@@ -299,4 +378,66 @@ fn who_has_no_certificate_can_only_join() {
     link.send(&FromHost::Login(server.login())).unwrap();
     assert_eq!(heard(&mut link), (vec![], true));
     assert!(!server.shared.permits.is_deciding());
+}
+
+#[test]
+fn a_conversation_goes_on_at_another_server_and_a_code_passes_once_at_both() {
+    let server = Server::new();
+    let own = server.joined();
+    let login = server.login();
+    let mut first = server.connect(&own);
+    first.send(&FromHost::Login(login.clone())).unwrap();
+    assert!(is_prompt(&heard(&mut first).0));
+    drop(first);
+    let another = server.another();
+    let connect = |address: &Address| {
+        client::connect(&server.config(&own), address, Instant::now() + TIME).unwrap()
+    };
+    let mut second = connect(&another);
+    let wrong = FromHost::Resume(answer(&login, 1, "12345"));
+    second.send(&wrong).unwrap();
+    assert!(is_prompt(&heard(&mut second).0));
+    let code = code_of_the_app();
+    second
+        .send(&FromHost::Answer(answer(&login, 2, &code)))
+        .unwrap();
+    assert_eq!(verdict(&heard(&mut second).0), Some(Verdict::Passed));
+    // The answer was lost on the way, and comes to the first server, more than once at a time.
+    let mut links: Vec<_> = (0..8).map(|_| connect(&server.address)).collect();
+    for link in &mut links {
+        link.send(&FromHost::Resume(answer(&login, 2, &code)))
+            .unwrap();
+    }
+    for link in &mut links {
+        assert_eq!(verdict(&heard(link).0), Some(Verdict::Passed));
+    }
+    assert_eq!(server.passes(), 1);
+}
+
+#[test]
+fn of_answers_that_come_to_several_servers_at_once_one_is_verified() {
+    let server = Server::new();
+    let own = server.joined();
+    let login = server.login();
+    let mut first = server.connect(&own);
+    first.send(&FromHost::Login(login.clone())).unwrap();
+    assert!(is_prompt(&heard(&mut first).0));
+    let addresses = [server.another(), server.another(), server.address.clone()];
+    let mut links: Vec<_> = (0..12)
+        .map(|number| {
+            let (address, until) = (&addresses[number % 3], Instant::now() + TIME);
+            client::connect(&server.config(&own), address, until).unwrap()
+        })
+        .collect();
+    let code = code_of_the_app();
+    for link in &mut links {
+        link.send(&FromHost::Resume(answer(&login, 1, &code)))
+            .unwrap();
+    }
+    for link in &mut links {
+        assert_eq!(verdict(&heard(link).0), Some(Verdict::Passed));
+    }
+    assert_eq!(server.passes(), 1);
+    let snapshot = server.store.snapshot(&server.user).unwrap();
+    assert_eq!(snapshot.user.throttle.failures(), 0);
 }

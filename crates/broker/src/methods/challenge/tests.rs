@@ -20,6 +20,7 @@ fn ask(bench: &Bench, terminal: &mut ScriptedTerminal<'_>) -> ChallengeOutcome {
         cannot_answer: false,
         settling: None,
         trust_hint: None,
+        verdict: None,
     };
     let outcome = challenge.ask("", terminal).unwrap();
     assert!(
@@ -253,6 +254,7 @@ fn a_program_that_answers_nothing_is_sent_no_code() {
         cannot_answer: true,
         settling: None,
         trust_hint: None,
+        verdict: None,
     };
     assert_eq!(
         challenge.ask("", &mut ScriptedTerminal::new()).unwrap(),

@@ -3,13 +3,15 @@
 //! This file picks the next step: none, a refusal, [`security_key`] where sshd has proved one, [`challenge`] or [`enrolment`]
 //! once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and [`unproved`]
 //! otherwise. [`report`] records what a login would be asked where the mode is report. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
-//! ends with. [`relayed`] is a login on a host of the fleet, for which this machine decides.
+//! ends with. [`relayed`] is a login on a host of the fleet, for which this machine decides, and
+//! [`exchange`] its person as far as one message goes.
 
 mod appended;
 mod challenge;
 mod confirm;
 mod device;
 mod enrolment;
+mod exchange;
 mod origin;
 mod outcome;
 mod relayed;
@@ -27,7 +29,8 @@ use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::event::UnprovedReason;
 use twofa_store::{Rules, Tally};
 
-pub use self::relayed::{RelayedLogin, serve as serve_relayed};
+pub use self::exchange::{Exchange, Said};
+pub use self::relayed::{RelayedLogin, Served, record_given_up, serve as serve_relayed};
 
 use self::device::LoginDevice;
 use self::outcome::LoginOutcome;
@@ -275,7 +278,12 @@ fn follow(
         Decision::Deny(denial) if is_shown => request.deny(denial, terminal),
         _ if is_account && !can_ask => request.could_not_ask(terminal),
         _ if is_shown => {
-            carry_out(request, terminal).inspect_err(|error| request.log_given_up(error))
+            let carried_out = carry_out(request, terminal);
+            carried_out.inspect_err(|error| {
+                if !terminal.is_waiting() {
+                    request.log_given_up(error);
+                }
+            })
         }
         _ => {
             let subject = subject(request)?;

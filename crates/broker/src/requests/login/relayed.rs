@@ -6,7 +6,8 @@
 use twofa_core::exemption::LoginSource;
 use twofa_core::{Account, Decision, Denial, Membership};
 use twofa_proto::{Done, Login, Request, Verdict};
-use twofa_store::{HostAdmission, Origin};
+use twofa_store::event::RefusalReason;
+use twofa_store::{Event, HostAdmission, Origin, StoreError};
 
 use super::device::LoginDevice;
 use super::outcome::LoginOutcome;
@@ -34,18 +35,66 @@ pub struct RelayedLogin<'a> {
     pub first_factor: FirstFactor,
     /// Whether sshd asks.
     pub is_sshd: bool,
+    /// Whether a process may be held while the person types, which setting up a method takes.
+    pub may_hold: bool,
 }
 
-/// Serves a login that `host` relays. Any error is a refusal.
+/// What became of a login, or of one answer in it.
+#[derive(Debug)]
+pub enum Served {
+    /// It has ended.
+    Done(Done),
+    /// It could not be decided, and ends as a refusal.
+    Failed(Done),
+    /// The terminal has a prompt, and waits for the answer.
+    Asked,
+    /// A method must be set up first: it is to be served again, with a terminal that is held.
+    MustHold,
+    /// The answer was given to another server, or another answer with its number was.
+    AnsweredMeanwhile,
+}
+
+/// Serves a login that `host` relays, or goes on with it. Any error is a refusal.
 pub fn serve(
     services: Services<'_>,
     host: &RelayedPeer,
     relayed: RelayedLogin<'_>,
     terminal: &mut dyn Terminal,
-) -> Done {
-    let outcome = begin(services, host, relayed, terminal);
+) -> Served {
+    let outcome = match begin(services, host, relayed, terminal) {
+        Err(_) if terminal.is_waiting() => return Served::Asked,
+        Err(error) if error.is_answered_meanwhile() => return Served::AnsweredMeanwhile,
+        Ok(None) => return Served::MustHold,
+        Ok(Some(outcome)) => Ok(outcome),
+        Err(error) => Err(error),
+    };
     leave_refusal(services, Asker::Host(host), relayed.login, &outcome);
-    finish(outcome, terminal)
+    let is_decided = outcome.is_ok();
+    let done = finish(outcome, terminal);
+    if is_decided {
+        Served::Done(done)
+    } else {
+        Served::Failed(done)
+    }
+}
+
+/// Records that a login on `host` was left at its prompt, if the first factor was right and no answer was wrong.
+pub fn record_given_up(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    relayed: RelayedLogin<'_>,
+) -> Result<(), StoreError> {
+    let asker = Asker::Host(host);
+    let has_failed = asker.turn().is_some_and(|turn| turn.has_failed);
+    if has_failed || !asker.is_root() || relayed.first_factor != FirstFactor::Shown {
+        return Ok(());
+    }
+    let why = RefusalReason::GivenUp;
+    let origin = origin::for_log(asker, relayed.login);
+    let event = Event::Refused { why };
+    services
+        .store
+        .record(Some(relayed.account), &event, &origin, services.now())
 }
 
 fn begin(
@@ -53,15 +102,17 @@ fn begin(
     host: &RelayedPeer,
     relayed: RelayedLogin<'_>,
     terminal: &mut dyn Terminal,
-) -> Result<LoginOutcome, LoginError> {
+) -> Result<Option<LoginOutcome>, LoginError> {
     let RelayedLogin { login, account, .. } = relayed;
     if let Some((text, why)) = why_refused(host, relayed)? {
-        return refuse(text, LoginOutcome::new(Verdict::Denied, why), terminal);
+        let outcome = LoginOutcome::new(Verdict::Denied, why);
+        return refuse(text, outcome, terminal).map(Some);
     }
     let asker = Asker::Host(host);
     let origin = origin::for_log(asker, login);
     if let Some((text, why)) = why_stopped(services, host, account, &origin)? {
-        return refuse(text, LoginOutcome::new(Verdict::Denied, why), terminal);
+        let outcome = LoginOutcome::new(Verdict::Denied, why);
+        return refuse(text, outcome, terminal).map(Some);
     }
     let source = LoginSource {
         is_sshd: relayed.is_sshd,
@@ -69,7 +120,7 @@ fn begin(
     };
     let rulebook = &services.store.rules_in_force()?.rulebook;
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
-        return Ok(LoginOutcome::new(Verdict::NotRequired, why));
+        return Ok(Some(LoginOutcome::new(Verdict::NotRequired, why)));
     }
     let person = Person::load(services.store, account)?;
     let device = LoginDevice::none()?;
@@ -90,12 +141,17 @@ fn begin(
         is_account: matches!(relayed.request, Request::Account(_)),
         trust_hint: None,
     };
+    let sets_up = matches!(request.decision, Decision::Enrol | Decision::Replace)
+        && relayed.first_factor == FirstFactor::Shown;
+    if sets_up && !relayed.may_hold {
+        return Ok(None);
+    }
     let application = messages::application_name(rulebook.machine());
     let outcome = follow(&request, relayed.first_factor, &application, terminal)?;
-    Ok(match person.doubts() {
+    Ok(Some(match person.doubts() {
         Some(doubts) => outcome.under_doubts(&doubts),
         None => outcome,
-    })
+    }))
 }
 
 /// Why the host is refused before anybody is looked up: a text for people, and the reason for the log.
@@ -173,7 +229,6 @@ fn within_rights(host: &RelayedPeer, decision: Decision) -> Decision {
 mod tests {
     use super::*;
     use crate::testing::{Bench, ScriptedTerminal, TOKEN_CODES, clock};
-    use twofa_store::event::RefusalReason;
     use twofa_store::{EventFilter, HostJoin, HostRights, NewHost};
 
     const KEY: [u8; 32] = [2; 32];
@@ -232,13 +287,15 @@ mod tests {
             account,
             first_factor: FirstFactor::Shown,
             is_sshd: true,
+            may_hold: true,
         };
         match serve(bench.services(), host, relayed, terminal) {
-            Done::Login {
+            Served::Done(Done::Login {
                 verdict,
                 why,
                 confirm: twofa_proto::Confirm::No,
-            } => (verdict, why),
+            })
+            | Served::Failed(Done::Login { verdict, why, .. }) => (verdict, why),
             other => panic!("{other:?}"),
         }
     }

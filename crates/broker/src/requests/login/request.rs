@@ -43,6 +43,18 @@ impl LoginError {
     }
 }
 
+impl LoginError {
+    /// Whether the answer was given to another server, or another answer with its number was.
+    pub(super) const fn is_answered_meanwhile(&self) -> bool {
+        matches!(
+            self,
+            Self::Challenge(ChallengeError::Person(PersonError::Store(
+                StoreError::AnsweredMeanwhile
+            )))
+        )
+    }
+}
+
 impl<E: Into<PersonError>> From<E> for LoginError {
     fn from(error: E) -> Self {
         Self::Challenge(ChallengeError::Person(error.into()))
@@ -81,6 +93,7 @@ impl LoginRequest<'_> {
             cannot_answer: self.login.cannot_answer,
             settling: self.settling(matches!(tally, Tally::Proved)),
             trust_hint: self.trust_hint,
+            verdict: self.asker.turn().and_then(|turn| turn.verdict.as_ref()),
         }
     }
 
@@ -223,6 +236,9 @@ impl LoginRequest<'_> {
     /// Records that a login was given up, before a code was typed or after a right one. If the last code was wrong, the login
     /// is already on record as refused.
     pub(super) fn record_giving_up(&self, why: RefusalReason) -> Result<(), StoreError> {
+        if self.asker.turn().is_some_and(|turn| turn.has_failed) {
+            return Ok(());
+        }
         let store = self.context.store();
         let throttle = store.snapshot(self.context.account)?.user.throttle;
         if throttle.failures() > self.context.user().throttle.failures() {

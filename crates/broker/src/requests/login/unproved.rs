@@ -18,6 +18,7 @@ use crate::text::terminal::Terminal;
 const USUAL_DIGITS: u8 = 6;
 
 /// What the answer is worth.
+#[allow(clippy::large_enum_variant, reason = "a login has one")]
 pub(super) enum Subject<'a> {
     /// It is verified. The login leaves this ticket if it is right.
     Asked(Challenge<'a>, Ticket),

@@ -42,6 +42,7 @@ pub(super) fn ask(
         cannot_answer: false,
         settling: None,
         trust_hint: None,
+        verdict: None,
     };
     match challenge.ask(messages::PROVE_TO_CHANGE, terminal)? {
         ChallengeOutcome::Passed { .. } => Ok(person.snapshot.generation),

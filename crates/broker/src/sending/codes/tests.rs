@@ -83,6 +83,7 @@ fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
         cannot_answer: false,
         settling: None,
         trust_hint: None,
+        verdict: None,
     };
     challenge
         .ask("", &mut ScriptedTerminal::new().types(""))

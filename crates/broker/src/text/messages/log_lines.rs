@@ -15,6 +15,16 @@ pub fn login_not_recorded(error: &dyn Display) -> String {
     format!("a login could not be recorded in twofa's log: {error}")
 }
 
+/// That a login on a host that was left at its prompt is not recorded.
+pub fn conversation_not_recorded(error: &dyn Display) -> String {
+    format!("that a login on a host was given up could not be recorded in twofa's log: {error}")
+}
+
+/// That conversations that have ended stay in the store for now.
+pub fn not_swept(error: &dyn Display) -> String {
+    format!("logins on hosts that have ended could not be removed from the store: {error}")
+}
+
 /// An event as a line of `key="value"` pairs. The address comes before the user name, which strangers can choose.
 ///
 /// First the keys that all events can have, in this order, then those of its kind

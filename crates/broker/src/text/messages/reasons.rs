@@ -66,6 +66,14 @@ pub fn another_account(user: &str, uid: u32) -> String {
     format!("the account {user} has uid {uid} on the host and another one on this server")
 }
 
+/// A host goes on with a login that the fleet's database does not have, or that has gone on.
+pub const CONVERSATION_OVER: &str =
+    "the fleet has no such conversation, or it went on with another answer";
+
+/// As many logins of the host or of the account wait for an answer as may.
+pub const TOO_MANY_LOGINS: &str =
+    "as many logins of this host or to this account wait for an answer as may";
+
 /// A host of the fleet was refused.
 pub fn host_refused(error: &impl Display) -> String {
     format!("a login of a host was refused: {error}")

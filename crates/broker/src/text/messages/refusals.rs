@@ -125,6 +125,12 @@ pub const POLICY_DAMAGED: &str = "This machine's copy of the fleet's policy is d
 pub const NO_SERVER: &str = "No server of the fleet can be reached to check the second factor, so this is refused. Try \
                              again later, or ask an administrator.";
 
+/// A login on a host went on for too long, or elsewhere.
+pub const CONVERSATION_OVER: &str = "This login is over, so this is refused. Log in again.";
+
+/// As many logins wait for an answer as may.
+pub const TOO_MANY_LOGINS: &str = "Too many logins wait for a code at the moment, so this is refused. Try again in a few minutes.";
+
 /// The host was removed from the fleet, or its certificate has ended.
 pub const HOST_REFUSED: &str =
     "This host is not a member of the fleet, so access is denied. Ask an administrator.";

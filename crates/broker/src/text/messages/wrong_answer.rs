@@ -30,6 +30,17 @@ impl WrongAnswer {
     pub const USER_REMOVED: Self = Self::new(RefusalReason::UserRemoved, WRONG_CODE);
     /// The code that was sent has expired.
     pub const EXPIRED: Self = Self::new(RefusalReason::SentCodeExpired, EXPIRED_CODE);
+    /// One that was recorded before.
+    pub const fn on_record(why: RefusalReason) -> Self {
+        match why {
+            RefusalReason::SentCodeExpired => Self::EXPIRED,
+            RefusalReason::Replayed => Self::new(why, USED_CODE),
+            RefusalReason::UnknownBackupCode => Self::BACKUP_CODE,
+            RefusalReason::BackupCodeJustUsed => Self::BACKUP_CODE_USED,
+            _ => Self::new(why, WRONG_CODE),
+        }
+    }
+
     /// The policy no longer allows the method of the code.
     pub const METHOD_REMOVED: Self = Self::new(RefusalReason::MethodRemoved, WRONG_CODE);
     /// The code was sent to an address that is no longer the person's.

@@ -1,0 +1,395 @@
+//! One message of a host and the reply to it. Between the two a conversation is in the store alone, so that any server replies
+//! to the next.
+//!
+//! An answer has a number. One that comes a second time, because the host did not get the reply, gets that reply again; the
+//! store sees to it that no answer is verified twice ([`twofa_store::Conversation`]).
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use twofa_core::{Account, Timestamp};
+use twofa_fleet::wire::{self, FromServer, HostAnswer, HostLogin};
+use twofa_proto::{Confirm, Done, Login, Prompt, Request, Verdict};
+use twofa_store::event::LoginOrigin;
+use twofa_store::{Answering, Conversation, Host, NewConversation, Origin, StoreError, Turn};
+
+use crate::context::Services;
+use crate::identity::first_factor::FirstFactor;
+use crate::identity::relayed::{AnswerTurn, RelayedPeer};
+use crate::process::log;
+use crate::requests::connection::ANSWER_TIMEOUT;
+use crate::requests::login::{
+    Exchange, RelayedLogin, Said, Served, record_given_up, serve_relayed,
+};
+use crate::text::messages::{self, log_lines, reasons};
+
+/// How often an answer is looked up again because another server has it too.
+const READS: u32 = 4;
+/// Conversations that are swept away at once.
+const MOST_SWEPT: u32 = 100;
+
+/// What follows from a message of a host.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// These messages, of which the last is a prompt or the end.
+    Say(Vec<FromServer>),
+    /// A method is to be set up, which takes a process that is held.
+    Hold(Host),
+}
+
+/// A login on the host whose certificate has `key`.
+pub(super) fn begin(
+    services: Services<'_>,
+    key: [u8; 32],
+    host: Host,
+    login: &HostLogin,
+) -> Result<Reply, StoreError> {
+    if login.is_again {
+        let found = services
+            .store
+            .conversation(&login.conversation, &key, services.now())?;
+        if let Some(found) = found {
+            return Ok(Reply::Say(repeated_login(&found, login)));
+        }
+    }
+    let (request, account) = read(login);
+    let Some(relayed) = relayed(&request, &account, login) else {
+        return Ok(Reply::Say(over()));
+    };
+    let id = host.id.clone();
+    let peer = RelayedPeer::new(host.clone(), key, login.asked_by);
+    let mut exchange = Exchange::default();
+    let done = match serve_relayed(services, &peer, relayed, &mut exchange) {
+        Served::MustHold => return Ok(Reply::Hold(host)),
+        Served::Asked => None,
+        Served::Done(done) | Served::Failed(done) => Some(done),
+        Served::AnsweredMeanwhile => return Ok(Reply::Say(over())),
+    };
+    let (state, said) = said(exchange, done);
+    if let Some(state) = state {
+        let new = NewConversation {
+            id: &login.conversation,
+            host: &id,
+            account: &account.name,
+            login: &to_text(login)?,
+            state: &state,
+            reply: &to_text(&said)?,
+            until: end_of_prompt(services.now()),
+        };
+        let origin = origin(&peer);
+        if !services
+            .store
+            .begin_conversation(new, &origin, services.now())?
+        {
+            return Ok(Reply::Say(too_many()));
+        }
+    }
+    Ok(Reply::Say(said))
+}
+
+/// The reply to a login that another server, or this one on another connection, has replied to.
+fn repeated_login(found: &Conversation, login: &HostLogin) -> Vec<FromServer> {
+    let of_that = from_text::<HostLogin>(&found.login).ok();
+    let is_same = of_that.is_some_and(|of_that| {
+        let HostLogin {
+            is_again, deadline, ..
+        } = of_that;
+        HostLogin {
+            is_again,
+            deadline,
+            ..login.clone()
+        } == of_that
+    });
+    let reply = found
+        .reply
+        .as_deref()
+        .filter(|_| found.number == 0 && is_same);
+    reply
+        .and_then(|reply| from_text(reply).ok())
+        .unwrap_or_else(over)
+}
+
+/// An answer on the host whose certificate has `key`.
+pub(super) fn go_on(
+    services: Services<'_>,
+    key: [u8; 32],
+    host: &Host,
+    answer: &HostAnswer,
+) -> Result<Vec<FromServer>, StoreError> {
+    let HostAnswer {
+        conversation,
+        number,
+        ..
+    } = *answer;
+    let store = services.store;
+    let typed = answer.answer.as_ref().map(twofa_proto::Secret::expose);
+    let answering = Answering {
+        conversation,
+        number,
+        hash: store.answer_hash(&conversation, number, typed),
+    };
+    for _ in 0..READS {
+        let found = store.conversation(&conversation, &key, services.now())?;
+        let Some(found) = found else {
+            return Ok(over());
+        };
+        let is_same = found.number == number && found.hash == Some(answering.hash);
+        let is_next =
+            number.checked_sub(1) == Some(found.number) && found.reply.is_some() && !found.is_over;
+        match &found.reply {
+            Some(reply) if is_same => return from_text(reply),
+            None if is_same => {}
+            _ if is_next => {}
+            // Another answer has this number, or the conversation is elsewhere.
+            _ => return Ok(over()),
+        }
+        let turn = AnswerTurn {
+            answering,
+            verdict: found.verdict.filter(|_| is_same),
+            has_failed: Exchange::has_failed(&found.state),
+        };
+        let peer = |asked_by| RelayedPeer::new(host.clone(), key, asked_by).at(turn);
+        if let Some(said) = answer_once(services, peer, &found.login, &found.state, answer)? {
+            return Ok(said);
+        }
+    }
+    Ok(over())
+}
+
+/// The reply to the answer; `None`: another server was quicker.
+fn answer_once(
+    services: Services<'_>,
+    peer: impl FnOnce(u32) -> RelayedPeer,
+    login: &str,
+    state: &str,
+    answer: &HostAnswer,
+) -> Result<Option<Vec<FromServer>>, StoreError> {
+    let login: HostLogin = from_text(login)?;
+    let (request, account) = read(&login);
+    let Some(relayed) = relayed(&request, &account, &login) else {
+        return Ok(Some(over()));
+    };
+    let peer = peer(login.asked_by);
+    let mut exchange = Exchange::answer(state, answer.answer.clone());
+    let done = match serve_relayed(services, &peer, relayed, &mut exchange) {
+        Served::AnsweredMeanwhile => return Ok(None),
+        // Nothing was set up when the person was asked.
+        Served::MustHold => return Ok(Some(over())),
+        Served::Failed(done) => return Ok(Some(said(exchange, Some(done)).1)),
+        Served::Asked => None,
+        Served::Done(done) => Some(done),
+    };
+    let is_passed = is_passed(done.as_ref());
+    let (state, said) = said(exchange, done);
+    // That it has passed is on record with its verdict.
+    if is_passed {
+        return Ok(Some(said));
+    }
+    let Some(turn) = peer.turn.as_ref() else {
+        return Ok(None);
+    };
+    let now = services.now();
+    let turn = Turn {
+        answering: &turn.answering,
+        state: state.as_deref(),
+        reply: &to_text(&said)?,
+        until: end_of_prompt(now),
+    };
+    let is_recorded = services.store.end_turn(turn, &origin(&peer), now)?;
+    Ok(is_recorded.then_some(said))
+}
+
+/// Removes what has ended, and records who left a login at its prompt.
+pub(super) fn sweep(services: Services<'_>) -> Result<(), StoreError> {
+    let given_up = services
+        .store
+        .sweep_conversations(services.now(), MOST_SWEPT)?;
+    for (conversation, key) in given_up {
+        let recorded = record_one(services, &conversation, key);
+        if let Err(error) = recorded {
+            log::warn(&log_lines::conversation_not_recorded(&error));
+        }
+    }
+    Ok(())
+}
+
+fn record_one(
+    services: Services<'_>,
+    conversation: &Conversation,
+    key: [u8; 32],
+) -> Result<(), StoreError> {
+    let host = services.store.host_by_key(&key, services.now())?;
+    let login: HostLogin = from_text(&conversation.login)?;
+    if Exchange::has_failed(&conversation.state) || conversation.verdict.is_some() {
+        return Ok(());
+    }
+    let (request, account) = read(&login);
+    let peer = RelayedPeer::new(host, key, login.asked_by);
+    relayed(&request, &account, &login)
+        .map_or(Ok(()), |relayed| record_given_up(services, &peer, relayed))
+}
+
+/// The login in the terms of this machine. There is no evidence in it: that is what this machine's root has seen.
+pub(super) fn read(login: &HostLogin) -> (Request, Account) {
+    let account = Account {
+        name: login.user.clone(),
+        uid: login.uid,
+    };
+    let described = Login {
+        user: login.user.clone(),
+        service: login.service.clone(),
+        remote_host: login.remote_host.clone(),
+        remote_user: login.remote_user.clone(),
+        terminal: login.terminal.clone(),
+        behind_password: login.behind_password,
+        may_ask: login.may_ask,
+        cannot_answer: login.cannot_answer,
+        ..Login::default()
+    };
+    let request = if login.is_account {
+        Request::Account(described)
+    } else {
+        Request::Login(described)
+    };
+    (request, account)
+}
+
+/// The same as one of a host.
+pub(super) fn relayed<'a>(
+    request: &'a Request,
+    account: &'a Account,
+    login: &HostLogin,
+) -> Option<RelayedLogin<'a>> {
+    let (Request::Login(described) | Request::Account(described)) = request else {
+        return None;
+    };
+    Some(RelayedLogin {
+        request,
+        login: described,
+        account,
+        first_factor: match login.first_factor {
+            wire::FirstFactor::Shown => FirstFactor::Shown,
+            wire::FirstFactor::LaterLine => FirstFactor::LaterLine,
+            wire::FirstFactor::Unknown => FirstFactor::Unknown,
+        },
+        is_sshd: login.is_sshd,
+        may_hold: false,
+    })
+}
+
+/// What is said on the wire, and the state that the answer needs; `None`: the conversation is over.
+fn said(exchange: Exchange, done: Option<Done>) -> (Option<String>, Vec<FromServer>) {
+    let said = exchange.said.into_iter().map(|said| match said {
+        Said::Info(text) => FromServer::Info(text),
+        Said::Error(text) => FromServer::Error(text),
+    });
+    let mut said: Vec<_> = said.collect();
+    match (done, exchange.prompt) {
+        (None, Some(prompt)) => {
+            said.push(prompt_on_the_wire(prompt));
+            (Some(exchange.state), said)
+        }
+        (done, _) => {
+            let done = done.unwrap_or_else(|| Done::Login {
+                verdict: Verdict::Unavailable,
+                why: String::new(),
+                confirm: Confirm::No,
+            });
+            said.push(done_on_the_wire(done));
+            (None, said)
+        }
+    }
+}
+
+pub(super) fn prompt_on_the_wire(prompt: Prompt) -> FromServer {
+    let Prompt {
+        text,
+        echo,
+        digits_behind_password,
+        link,
+    } = prompt;
+    FromServer::Prompt {
+        text,
+        echo,
+        digits_behind_password,
+        link,
+    }
+}
+
+/// What the host is told. Only what needs nothing more of this server is a pass.
+pub(super) fn done_on_the_wire(done: Done) -> FromServer {
+    let Done::Login {
+        verdict,
+        why,
+        confirm,
+    } = done
+    else {
+        return FromServer::Done {
+            verdict: wire::Verdict::Unavailable,
+            why: String::new(),
+        };
+    };
+    let verdict = match (verdict, confirm) {
+        (Verdict::Passed, Confirm::No) => wire::Verdict::Passed,
+        (Verdict::NotRequired, Confirm::No) => wire::Verdict::NotRequired,
+        (Verdict::Exempt, Confirm::No) => wire::Verdict::Exempt,
+        (Verdict::Later, Confirm::No) => wire::Verdict::Later,
+        (Verdict::TriesUsedUp, _) => wire::Verdict::TriesUsedUp,
+        (Verdict::Unavailable, _) => wire::Verdict::Unavailable,
+        (Verdict::NoAnswer, _) => wire::Verdict::NoAnswer,
+        _ => wire::Verdict::Denied,
+    };
+    FromServer::Done { verdict, why }
+}
+
+const fn is_passed(done: Option<&Done>) -> bool {
+    matches!(
+        done,
+        Some(Done::Login {
+            verdict: Verdict::Passed,
+            ..
+        })
+    )
+}
+
+/// The reply where there is no such conversation, or it is over, or has gone on with another answer.
+fn over() -> Vec<FromServer> {
+    vec![
+        FromServer::Error(messages::CONVERSATION_OVER.to_owned()),
+        FromServer::Done {
+            verdict: wire::Verdict::NoAnswer,
+            why: reasons::CONVERSATION_OVER.to_owned(),
+        },
+    ]
+}
+
+/// The reply where too many logins wait for an answer, or as good as at once another server began this one.
+fn too_many() -> Vec<FromServer> {
+    vec![
+        FromServer::Error(messages::TOO_MANY_LOGINS.to_owned()),
+        FromServer::Done {
+            verdict: wire::Verdict::Unavailable,
+            why: reasons::TOO_MANY_LOGINS.to_owned(),
+        },
+    ]
+}
+
+fn origin(peer: &RelayedPeer) -> Origin {
+    Origin::login(peer.asked_by, LoginOrigin::default()).on_host(peer.origin())
+}
+
+/// Until when a prompt that is shown at `now` can be answered.
+fn end_of_prompt(now: Timestamp) -> Timestamp {
+    now.after(ANSWER_TIMEOUT.as_secs())
+}
+
+fn to_text(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Other(error.to_string()))
+}
+
+fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    let damaged = |_| StoreError::Damaged("a conversation does not read".to_owned());
+    serde_json::from_str(text).map_err(damaged)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Logins of hosts that wait for an answer: the table `conversation`.
+
+use twofa_core::Timestamp;
+
+use super::{Db, Row, Sql, values};
+use crate::error::StoreError;
+use crate::event::Answering;
+
+/// A row of `conversation`.
+#[derive(Debug)]
+pub(crate) struct ConversationRecord {
+    pub id: [u8; 16],
+    pub host: String,
+    pub account: String,
+    pub login: String,
+    pub state: String,
+    pub number: u32,
+    pub hash: Option<[u8; 32]>,
+    pub verdict: Option<String>,
+    pub reply: Option<String>,
+    pub is_over: bool,
+    pub until: Timestamp,
+}
+
+const RECORD: &str =
+    "id, host, account, login, state, number, hash, verdict, reply, is_over, until";
+
+/// Adds a conversation, unless there is one of this id, or as many wait of this host (`of_host`) or this account as may.
+pub(crate) fn insert(
+    db: &Db<'_>,
+    record: &ConversationRecord,
+    of_host: u32,
+    of_account: u32,
+) -> Result<bool, StoreError> {
+    let sql = Sql::new(
+        "INSERT INTO conversation (id, host, account, login, state, number, reply, is_over, until)
+         SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7
+         WHERE NOT EXISTS (SELECT 1 FROM conversation WHERE host = ?2 AND is_over = 0 LIMIT 1 OFFSET ?8 - 1)
+             AND NOT EXISTS (SELECT 1 FROM conversation WHERE account = ?3 AND is_over = 0 LIMIT 1 OFFSET ?9 - 1)
+         ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO conversation (id, host, account, login, state, number, reply, is_over, until)
+         SELECT CAST(?1 AS bytea), CAST(?2 AS text), CAST(?3 AS text), CAST(?4 AS text), CAST(?5 AS text), 0,
+             CAST(?6 AS text), 0, CAST(?7 AS bigint)
+         WHERE NOT EXISTS (SELECT 1 FROM conversation WHERE host = ?2 AND is_over = 0 LIMIT 1
+                           OFFSET CAST(?8 AS bigint) - 1)
+             AND NOT EXISTS (SELECT 1 FROM conversation WHERE account = ?3 AND is_over = 0 LIMIT 1
+                             OFFSET CAST(?9 AS bigint) - 1)
+         ON CONFLICT (id) DO NOTHING",
+    );
+    let inserted = db.execute(
+        sql,
+        values![
+            &record.id,
+            &record.host,
+            &record.account,
+            &record.login,
+            &record.state,
+            &record.reply,
+            record.until,
+            of_host,
+            of_account
+        ],
+    )?;
+    Ok(inserted == 1)
+}
+
+pub(crate) fn find(db: &Db<'_>, id: &[u8; 16]) -> Result<Option<ConversationRecord>, StoreError> {
+    let sql = format!("SELECT {RECORD} FROM conversation WHERE id = ?1");
+    db.query_opt(&sql, values![id], record)
+}
+
+/// Records the verdict on an answer, if it is the next one. Says whether it is.
+pub(crate) fn set_verdict(
+    db: &Db<'_>,
+    answering: &Answering,
+    verdict: &str,
+    is_over: bool,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let Answering {
+        conversation,
+        number,
+        hash,
+    } = answering;
+    let changed = db.execute(
+        "UPDATE conversation SET number = ?2, hash = ?3, verdict = ?4, reply = NULL, is_over = ?5, until = ?6
+         WHERE id = ?1 AND number = ?2 - 1 AND reply IS NOT NULL AND is_over = 0",
+        values![conversation, *number, hash, verdict, is_over, until],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Replaces the verdict `before` on an answer that has no reply yet. Says whether that was it.
+pub(crate) fn replace_verdict(
+    db: &Db<'_>,
+    answering: &Answering,
+    before: &str,
+    verdict: &str,
+    is_over: bool,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let Answering {
+        conversation,
+        number,
+        hash,
+    } = answering;
+    let changed = db.execute(
+        "UPDATE conversation SET verdict = ?5, is_over = ?6, until = ?7
+         WHERE id = ?1 AND number = ?2 AND hash = ?3 AND verdict = ?4 AND reply IS NULL",
+        values![conversation, *number, hash, before, verdict, is_over, until],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Records the reply to an answer and the state after it, unless another answer has that number or there is a reply already.
+pub(crate) fn set_reply(
+    db: &Db<'_>,
+    answering: &Answering,
+    state: Option<&str>,
+    reply: &str,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let Answering {
+        conversation,
+        number,
+        hash,
+    } = answering;
+    let changed = db.execute(
+        "UPDATE conversation SET number = ?2, hash = ?3, state = coalesce(?4, state), is_over = ?5, reply = ?6, until = ?7
+         WHERE id = ?1 AND ((number = ?2 - 1 AND reply IS NOT NULL AND is_over = 0)
+                            OR (number = ?2 AND hash = ?3 AND reply IS NULL AND is_over = 0))",
+        values![
+            conversation,
+            *number,
+            hash,
+            state,
+            state.is_none(),
+            reply,
+            until
+        ],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Whether any conversation ended before `now`.
+pub(crate) fn is_old(db: &Db<'_>, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM conversation WHERE until <= ?1 LIMIT 1";
+    db.exists(sql, values![now])
+}
+
+/// Removes conversations that ended before `now`, `limit` at most, and returns them.
+pub(crate) fn take_old(
+    db: &Db<'_>,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ConversationRecord>, StoreError> {
+    let sql =
+        format!("SELECT {RECORD} FROM conversation WHERE until <= ?1 ORDER BY until LIMIT ?2");
+    let mut old = db.query_all(Sql::from(&sql).locking(), values![now, limit], record)?;
+    let mut taken = Vec::new();
+    for record in old.drain(..) {
+        // Another server may have been quicker.
+        let sql = "DELETE FROM conversation WHERE id = ?1";
+        if db.execute(sql, values![&record.id])? == 1 {
+            taken.push(record);
+        }
+    }
+    Ok(taken)
+}
+
+fn record(row: &Row<'_>) -> Result<ConversationRecord, StoreError> {
+    Ok(ConversationRecord {
+        id: row.get("id")?,
+        host: row.get("host")?,
+        account: row.get("account")?,
+        login: row.get("login")?,
+        state: row.get("state")?,
+        number: row.get("number")?,
+        hash: row.get("hash")?,
+        verdict: row.get("verdict")?,
+        reply: row.get("reply")?,
+        is_over: row.get("is_over")?,
+        until: row.get("until")?,
+    })
+}
