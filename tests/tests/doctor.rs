@@ -142,6 +142,44 @@ fn the_doctor_shows_what_the_prover_finds_and_names_it_for_scripts() {
 }
 
 #[test]
+fn a_store_that_does_not_open_is_an_entry_of_the_json_and_has_its_exit_status() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    for (harm, id, repair) in [
+        (
+            "chmod 0644 /etc/twofa/secret.key",
+            "key-exposed",
+            "chmod 0600 /etc/twofa/secret.key",
+        ),
+        (
+            "mv /var/lib/twofa/twofa.db /root/",
+            "store-unavailable",
+            "mv /root/twofa.db /var/lib/twofa/",
+        ),
+    ] {
+        machine.run(harm).ok();
+        let json = machine.run("twofa doctor --json");
+        assert_eq!(json.code(), 6, "{json}");
+        assert!(json.stdout.contains(&format!("\"{id}\"")), "{json}");
+        machine.run(repair).ok();
+    }
+    assert_eq!(diagnosis(&machine), CONTENT);
+}
+
+#[test]
+fn services_of_the_policy_that_have_no_line_are_a_problem() {
+    let machine = builder().build();
+    put(&machine, "sshd", BEHIND);
+    machine.run("twofa policy set services=sshsudo").ok();
+    finds(
+        &machine,
+        "problem: services=sshsudo names no PAM service that has the line of pam_twofa: nobody is asked for a code",
+    );
+    machine.run("twofa policy set services=ssh").ok();
+    assert_eq!(diagnosis(&machine), CONTENT);
+}
+
+#[test]
 fn the_doctor_names_files_that_others_can_change_and_a_disk_without_room() {
     let machine = builder().build();
     put(&machine, "sshd", BEHIND);

@@ -177,6 +177,17 @@ impl Services {
         }
     }
 
+    /// Each entry as a list of its own; `all` is one.
+    pub fn parts(&self) -> Vec<Self> {
+        match self {
+            Self::All => vec![Self::All],
+            Self::Listed(entries) => entries
+                .iter()
+                .map(|entry| Self::Listed(vec![entry.clone()]))
+                .collect(),
+        }
+    }
+
     /// The services that are listed by name.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let entries: &[ServiceEntry] = match self {

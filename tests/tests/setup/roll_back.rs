@@ -78,9 +78,10 @@ fn a_roll_back_restores_what_was_before_the_set_up_even_if_it_was_left_in_betwee
     switch_on(&mut terminal, &phone);
     assert_ne!(rules(&machine), before);
     without_login(&mut terminal, &DOWN.repeat(2));
+    terminal.expect("which began on 20");
     terminal.expect("class administrators: mode: 'mandatory' → nothing");
-    terminal.expect("Make this change?");
-    terminal.type_line("");
+    terminal.expect("Roll back? [y/N]");
+    terminal.type_line("y");
     terminal.expect("$ twofa pam disable --no-login");
     terminal.expect("Rolled back: rules and PAM are as they were before this set-up.");
     menu(&mut terminal);
@@ -97,6 +98,10 @@ fn a_roll_back_says_what_it_could_not_restore_and_what_is_kept() {
     let machine = machine();
     machine.run("twofa policy set mode=optional").ok();
     let mut terminal = setup(&machine);
+    terminal.type_line("");
+    terminal.expect("Name:");
+    terminal.type_line("Example");
+    menu(&mut terminal);
     terminal.press_ctrl('c');
     terminal.expect_end();
     let phone = machine.enrol("alice");
@@ -108,8 +113,8 @@ fn a_roll_back_says_what_it_could_not_restore_and_what_is_kept() {
         .run("mount --bind /etc/pam.d /etc/pam.d && mount -o remount,bind,ro /etc/pam.d")
         .ok();
     without_login(&mut terminal, &DOWN.repeat(2));
-    terminal.expect("Make this change?");
-    terminal.type_line("");
+    terminal.expect("Roll back? [y/N]");
+    terminal.type_line("y");
     terminal.expect("Not as before this set-up:\n");
     terminal.expect("the services that ask: none before, ");
     terminal.expect("Kept: alice's app and backup codes ('twofa user reset alice'");
@@ -118,11 +123,48 @@ fn a_roll_back_says_what_it_could_not_restore_and_what_is_kept() {
     // The way back is kept for when the reason is gone.
     machine.run("umount /etc/pam.d").ok();
     without_login(&mut terminal, &DOWN.repeat(2));
-    terminal.expect("Make this change?");
-    terminal.type_line("");
+    terminal.expect("Roll back? [y/N]");
+    terminal.type_line("y");
     terminal.expect("Rolled back: rules and PAM are as they were");
     menu(&mut terminal);
     assert!(!machine.file("/etc/pam.d/common-auth").contains("pam_twofa"));
+}
+
+#[test]
+fn what_was_changed_outside_of_a_set_up_is_not_taken_back_unasked() {
+    let machine = machine();
+    machine.enrol("alice");
+    let kept = "/var/backups/twofa-pam/before-setup.json";
+    let mut terminal = setup(&machine);
+    terminal.press_ctrl('c');
+    terminal.expect_end();
+    // Nothing was changed.
+    machine.run(&format!("test ! -e {kept}")).ok();
+    machine.run("twofa policy set mode=optional").ok();
+
+    let mut terminal = setup(&machine);
+    terminal.type_line(&UP.repeat(4));
+    terminal.expect("Name:");
+    terminal.type_line("Example");
+    menu(&mut terminal);
+    terminal.press_ctrl('c');
+    terminal.expect_end();
+    machine.run("twofa policy set services=ssh").ok();
+    let before = rules(&machine);
+
+    let mut terminal = setup(&machine);
+    terminal.type_keys(DOWN);
+    without_login(&mut terminal, &DOWN.repeat(2));
+    terminal.expect("which began on 20");
+    terminal.expect("Warning: rules or PAM files have been changed since");
+    terminal.expect("services: 'ssh' → 'all'");
+    terminal.expect("Roll back? [y/N]");
+    terminal.type_line("");
+    terminal.expect("Nothing was rolled back.");
+    menu(&mut terminal);
+    assert_eq!(rules(&machine), before);
+    terminal.press_ctrl('c');
+    terminal.expect_end();
 }
 
 #[test]

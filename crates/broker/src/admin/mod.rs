@@ -37,6 +37,7 @@ pub mod stats;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod unrecorded;
 pub mod users;
 
 use twofa_core::Timestamp;

@@ -8,6 +8,8 @@ use twofa_store::event::{Record, ReportedOutcome};
 use twofa_store::{Event, EventFilter};
 
 use super::listing::ListingGaps;
+use super::pam::Machine;
+use super::unrecorded::unrecorded;
 use super::users::{ListedUser, StatusFilter, UserFilter};
 use super::{AdminError, Administration};
 
@@ -22,6 +24,9 @@ pub struct Forecast {
     pub refused: BTreeMap<(String, ReportedOutcome), Vec<String>>,
     /// The recorded logins, by class, service and outcome.
     pub logins: BTreeMap<(String, String, ReportedOutcome), Logins>,
+    /// The services whose logins with a password are never recorded although the module is called there, because it is called
+    /// after a wrong password too, or by a program without root's rights.
+    pub unrecorded: Vec<String>,
     /// What the name service did not list.
     pub gaps: ListingGaps,
 }
@@ -38,8 +43,10 @@ pub struct Logins {
 impl Administration {
     /// What would happen if the mode became mandatory, with the logins that were recorded in the last `days` days.
     pub fn forecast(&self, days: u16) -> Result<Forecast, AdminError> {
+        let machine = Machine::this();
         let mut forecast = Forecast {
             since: self.reporting_since()?,
+            unrecorded: unrecorded(machine.services(), &machine, &self.rulebook()?),
             ..Forecast::default()
         };
         self.users(&UserFilter::default(), |user| {

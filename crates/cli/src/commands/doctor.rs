@@ -26,7 +26,7 @@ pub(crate) fn run(output: Output) -> Result<(), CommandError> {
     // What lets people past or keeps them out comes first.
     lines.sort_by_key(|line| !line.is_problem());
     output.object(&lines, |out| {
-        if lines.is_empty() && failure.is_none() {
+        if lines.is_empty() {
             return writeln!(out, "No problems found.");
         }
         lines.iter().try_for_each(|line| {
@@ -36,7 +36,7 @@ pub(crate) fn run(output: Output) -> Result<(), CommandError> {
             writeln!(out, "{severity}: {finding}")
         })
     })?;
-    // If the store cannot be read, what was found without it is still shown.
+    // What was found without the store has been shown; this says what to do, and has an exit status of its own.
     if let Some(failure) = failure {
         return Err(failure.into());
     }

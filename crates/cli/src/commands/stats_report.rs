@@ -17,6 +17,7 @@ struct Report<'a> {
     reporting: Vec<Reporting<'a>>,
     users: Vec<UserRow<'a>>,
     logins: Vec<LoginRow<'a>>,
+    unrecorded_services: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -74,5 +75,6 @@ fn as_json(forecast: &Forecast) -> Report<'_> {
         reporting: reporting.collect(),
         users: users.collect(),
         logins: logins.collect(),
+        unrecorded_services: &forecast.unrecorded,
     }
 }

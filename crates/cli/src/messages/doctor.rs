@@ -9,9 +9,9 @@ use twofa_broker::admin::doctor::finding::{
 };
 use twofa_broker::text::explain::difference;
 use twofa_broker::text::messages::log_lines::sms_alarm;
-use twofa_core::Denial;
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::Subject;
+use twofa_core::{Denial, Timestamp};
 
 use super::{NAMED, enumerate, environment, moment, people, policy};
 
@@ -292,25 +292,14 @@ fn rules(finding: &RulesFinding) -> String {
         RulesFinding::Disabled => {
             "the policy is disabled: nobody outside a class is asked for a code".to_owned()
         }
-        RulesFinding::Reporting { class, since } => {
-            let since = since.map_or_else(
-                || "for as long as the log goes back".to_owned(),
-                |since| format!("since {}", moment(since)),
-            );
-            let (whose, end) = if class == EVERYONE {
-                let end = "twofa policy set mode=mandatory".to_owned();
-                ("the mode has been report".to_owned(), end)
-            } else {
-                let end = format!("twofa class set {class} mode=mandatory");
-                (format!("the mode of class '{class}' has been report"), end)
-            };
-            format!(
-                "{whose} {since}: nobody is asked for a code; see 'twofa stats --report' for what mandatory would do, and \
-                 end it with '{end}'"
-            )
-        }
+        RulesFinding::Reporting { class, since } => reporting(class, *since),
         RulesFinding::Concern(concern) => policy::concern(concern),
         RulesFinding::NameService { error } => error.clone(),
+        RulesFinding::ServicesUncovered {
+            classes,
+            services,
+            missing,
+        } => services_uncovered(classes, services, missing),
         RulesFinding::RootRefused(denial) => root_refused(*denial).to_owned(),
         RulesFinding::CannotVerify { names } => format!(
             "these users are refused, because they must use a second factor, have none, and cannot enrol at login: {}; allow \
@@ -347,6 +336,46 @@ fn rules(finding: &RulesFinding) -> String {
             policy::people(people)
         ),
     }
+}
+
+/// That nobody is asked in a class; `since`: `None` if the log does not say.
+fn reporting(class: &str, since: Option<Timestamp>) -> String {
+    let since = since.map_or_else(
+        || "for as long as the log goes back".to_owned(),
+        |since| format!("since {}", moment(since)),
+    );
+    let (whose, end) = if class == EVERYONE {
+        let end = "twofa policy set mode=mandatory".to_owned();
+        ("the mode has been report".to_owned(), end)
+    } else {
+        let end = format!("twofa class set {class} mode=mandatory");
+        (format!("the mode of class '{class}' has been report"), end)
+    };
+    format!(
+        "{whose} {since}: nobody is asked for a code; see 'twofa stats --report' for what mandatory would do, and end it \
+         with '{end}'"
+    )
+}
+
+/// That the policy names services at which nothing asks.
+fn services_uncovered(classes: &[String], services: &str, missing: &[String]) -> String {
+    let whose = if classes.iter().any(|class| class == EVERYONE) {
+        String::new()
+    } else {
+        format!(" of {}", enumerate(classes))
+    };
+    let names = if missing.join(",") == services {
+        "names no PAM service that has the line of pam_twofa: nobody is asked for a code".to_owned()
+    } else {
+        format!(
+            "names {}, and no such PAM service has the line of pam_twofa: nobody is asked there",
+            enumerate(missing)
+        )
+    };
+    format!(
+        "services={services}{whose} {names}; see 'twofa pam list', add the line with 'twofa pam enable', or name other \
+         services with 'twofa policy set services=…'"
+    )
 }
 
 /// Why the rules refuse root, and what to do.

@@ -30,6 +30,13 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
         EnvironmentFinding::BrokerOutdated => "twofad was upgraded but is still running the old version: restart it with \
                                                'systemctl restart twofad'"
             .to_owned(),
+        EnvironmentFinding::StoreUnavailable { error } => format!(
+            "the store cannot be opened ({error}): everybody who needs a code is refused, and what is in it was not examined"
+        ),
+        EnvironmentFinding::KeyExposed { error } => format!(
+            "the sealing key is not safe ({error}): the store is not opened, everybody who needs a code is refused, and what \
+             is in it was not examined; if others may have read the key, the secrets of all apps are known to them"
+        ),
         EnvironmentFinding::StoreReadOnly => "the store can only be read, so no attempt can be counted, and everybody who \
                                               needs a code is refused: make its file system writable"
             .to_owned(),

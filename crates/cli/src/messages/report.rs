@@ -7,7 +7,7 @@ use twofa_core::class::EVERYONE;
 use twofa_core::text::printable;
 
 use super::events::reported;
-use super::moment;
+use super::{enumerate, moment};
 
 /// How many login names stand in a line.
 const NAMED: usize = 10;
@@ -65,7 +65,20 @@ pub(crate) fn text(forecast: &Forecast) -> String {
             ),
         );
     }
+    text.push_str(&unrecorded(&forecast.unrecorded));
     text
+}
+
+/// The services without records; empty if there are none.
+fn unrecorded(services: &[String]) -> String {
+    match services {
+        [] => String::new(),
+        services => format!(
+            "\nNo logins with a password are recorded at these services, where a wrong password reaches the module too, or \
+             whose program does not run as root: {}\n",
+            enumerate(services)
+        ),
+    }
 }
 
 fn whose(class: &str) -> String {

@@ -1,5 +1,9 @@
 //! Sentences of the first set-up.
 
+use twofa_broker::admin::log::ReportedOutcome;
+
+use super::events;
+
 pub(crate) const WELCOME: &str = "\
 Setting up a second factor for the logins of this machine. Nobody is asked for a code before you say so. You can leave \
 at any time, with Ctrl-C too: what is done is kept, and 'sudo twofa setup' goes on from there. Keep a root shell open in \
@@ -77,11 +81,29 @@ pub(crate) const LOGIN_CHOICES: [&str; 3] = [
     "Roll back: rules and PAM as they were before this set-up",
 ];
 
-pub(crate) const ROLLING_BACK: &str = "\
-The rules become what they were before this set-up, and services that did not ask then ask no longer.\n";
+pub(crate) const CHANGED_BY_OTHERS: &str = "\
+Warning: rules or PAM files have been changed since, not by this set-up. Those changes would be taken back, too: look at \
+each line below.\n";
+pub(crate) const ROLL_BACK: &str = "Roll back?";
+pub(crate) const NOTHING_TO_ROLL_BACK: &str = "\
+Nothing to roll back: no step of this set-up has changed anything.\n";
 pub(crate) const NOT_ROLLED_BACK: &str = "Nothing was rolled back.\n";
 pub(crate) const RULES_DIFFER: &str =
     "the rules: 'twofa policy set mode=disabled' stops asking for codes";
+
+/// What a roll-back does. `began`: when the set-up did; `stopping`: the services that ask now and did not then.
+pub(crate) fn rolling_back(began: &str, stopping: &[String]) -> String {
+    let services = match stopping {
+        [] => String::new(),
+        names => format!(
+            " These services did not ask then, and ask no longer: {}.",
+            names.join(", ")
+        ),
+    };
+    format!(
+        "The rules become what they were before this set-up, which began on {began}.{services}\n"
+    )
+}
 
 /// That other services ask than before.
 pub(crate) fn asking_differs(before: &[String], now: &[String]) -> String {
@@ -315,6 +337,15 @@ pub(crate) fn log_in_now(user: &str) -> String {
     format!(
         "Log in as {user} in a second terminal now, and leave this one open. Waiting for that login; press Enter to stop \
          waiting …\n"
+    )
+}
+
+/// What would have come of a login that was only reported, if the mode were mandatory.
+pub(crate) fn would_not(service: &str, outcome: ReportedOutcome) -> String {
+    format!(
+        "A login at {service} was let in because of mode=report: it {}. That proves nothing; see 'twofa stats --report'. \
+         Still waiting …\n",
+        events::reported(outcome)
     )
 }
 

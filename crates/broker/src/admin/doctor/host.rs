@@ -8,6 +8,7 @@ use twofa_stacks::Service;
 use zeroize::Zeroizing;
 
 use super::super::pam::{FOLDERS, Machine, module_folders};
+use super::coverage::Coverage;
 use super::environment;
 use super::finding::{Finding, HostFinding, Hurry, Part};
 use super::module;
@@ -26,6 +27,8 @@ pub(super) struct Report {
     pub(super) unconfirmed: Vec<String>,
     /// The programs that give people too little time to enrol at a login.
     pub(super) hurried: Vec<Hurry>,
+    /// Which services ask.
+    pub(super) coverage: Coverage,
     /// Whether the module hears of a password that passwd(1) changes outside of `/etc/shadow`.
     pub(super) tells_of_passwords: bool,
 }
@@ -72,6 +75,7 @@ pub(super) fn inspect(machine: &Machine) -> Report {
         lockers: found.lockers,
         stuck,
         unconfirmed: found.unconfirmed,
+        coverage: found.coverage,
         hurried,
         tells_of_passwords: Service::read("passwd", machine)
             .is_ok_and(|passwd| passwd.tells_of_passwords()),

@@ -7,6 +7,7 @@
 mod accounts;
 mod broker;
 mod complaints;
+mod coverage;
 mod delivery;
 mod devices;
 mod elf;
@@ -33,6 +34,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::coverage::Coverage;
 use self::finding::Part;
 use self::within::{LARGE, TimeLeft, USUAL};
 use super::Administration;
@@ -48,6 +50,8 @@ struct Inspection {
     stuck: Vec<String>,
     /// Services that ask in `auth` and let in without a line of the module in `account`.
     unconfirmed: Vec<String>,
+    /// Which services ask; none if PAM's files could not be examined.
+    coverage: Coverage,
     /// The programs that give people too little time to enrol at a login.
     hurried: Vec<finding::Hurry>,
     /// Whether the module hears of a password that passwd(1) changes outside of `/etc/shadow`.
@@ -61,7 +65,7 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// What the prover says of every service; empty if PAM's files could not be examined.
     pub checked: Vec<Checked>,
-    /// Why the store could not be opened, and nothing in it was examined.
+    /// Why the store could not be opened, and nothing in it was examined; a finding says so, too.
     pub failure: Option<AdminError>,
 }
 
@@ -76,7 +80,10 @@ pub fn examine() -> Diagnosis {
     let mut failure = None;
     match time.within(Part::Store, USUAL, Administration::open) {
         Ok(Ok(admin)) => findings.extend(admin.findings(inspection, time)),
-        Ok(Err(error)) => failure = Some(error),
+        Ok(Err(error)) => {
+            findings.push(Finding::Environment(store::unopened(&error)));
+            failure = Some(error);
+        }
         Err(finding) => findings.push(finding),
     }
     Diagnosis {
@@ -135,6 +142,7 @@ impl From<host::Report> for Inspection {
             findings: report.findings,
             stuck: report.stuck,
             unconfirmed: report.unconfirmed,
+            coverage: report.coverage,
             hurried: report.hurried,
             tells_of_passwords: report.tells_of_passwords,
         }
@@ -181,7 +189,9 @@ type Examine = fn(&Administration, &Inspection) -> Result<Vec<Finding>, AdminErr
 const PARTS: &[(Part, Duration, Examine)] = &[
     // First, so that the others wait for no source that does not answer.
     (Part::NameService, USUAL, |_, _| Ok(rules::name_service())),
-    (Part::Rules, USUAL, |admin, _| rules::findings(admin)),
+    (Part::Rules, USUAL, |admin, seen| {
+        rules::findings(admin, &seen.coverage)
+    }),
     (Part::People, USUAL, |admin, seen| {
         people::findings(admin, &seen.hurried)
     }),

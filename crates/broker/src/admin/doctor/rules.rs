@@ -1,9 +1,11 @@
 //! What is wrong with the policy, its classes and exemptions, and whom it leaves without a method.
 
-use twofa_core::{Mode, Timestamp};
+use twofa_core::service::Services;
+use twofa_core::{Mode, Rulebook, Timestamp};
 use twofa_store::event::Record;
 use twofa_store::{Event, EventFilter, StoredExemption};
 
+use super::coverage::Coverage;
 use super::finding::{ExemptionEnd, Finding, RulesFinding};
 use crate::admin::checks::{self, Concern};
 use crate::admin::{AdminError, Administration};
@@ -28,10 +30,16 @@ pub(super) fn name_service() -> Vec<Finding> {
         .collect()
 }
 
-/// All findings about the policy, its classes and exemptions.
-pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
+/// All findings about the policy, its classes and exemptions. `coverage`: the services that ask.
+pub(super) fn findings(
+    admin: &Administration,
+    coverage: &Coverage,
+) -> Result<Vec<Finding>, AdminError> {
     let mut findings = Vec::new();
-    findings.extend(policy(admin)?.into_iter().map(Finding::Rules));
+    let policy = policy(admin)?.into_iter();
+    findings.extend(policy.map(Finding::Rules));
+    let uncovered = uncovered(&admin.store().rulebook()?, coverage).into_iter();
+    findings.extend(uncovered.map(Finding::Rules));
     let now = admin.now();
     let exemptions = admin.store().exemptions()?;
     findings.extend(exemptions.into_iter().map(|stored| exemption(stored, now)));
@@ -73,6 +81,30 @@ fn policy(admin: &Administration) -> Result<Vec<RulesFinding>, AdminError> {
         }
     }
     Ok(findings)
+}
+
+/// The lists of services with entries at which nothing asks.
+fn uncovered(rulebook: &Rulebook, coverage: &Coverage) -> Vec<RulesFinding> {
+    let mut lists: Vec<(Services, Vec<String>)> = Vec::new();
+    let policies = rulebook.policies();
+    for (class, policy) in policies.filter(|(_, policy)| policy.mode != Mode::Disabled) {
+        let known = lists
+            .iter_mut()
+            .find(|(services, _)| *services == policy.services);
+        match known {
+            Some((_, classes)) => classes.push(class.to_owned()),
+            None => lists.push((policy.services, vec![class.to_owned()])),
+        }
+    }
+    let finding = |(services, classes): (Services, _)| {
+        let missing = coverage.missing(&services);
+        (!missing.is_empty()).then(|| RulesFinding::ServicesUncovered {
+            classes,
+            services: services.to_string(),
+            missing,
+        })
+    };
+    lists.into_iter().filter_map(finding).collect()
 }
 
 /// How many logins of the last days should be in the log for the mode report and are not.
@@ -117,6 +149,10 @@ mod tests {
     use super::*;
     use crate::admin::testing::Bench;
 
+    fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
+        super::findings(admin, &Coverage::default())
+    }
+
     #[test]
     fn an_exemption_ends_soon_within_two_weeks() {
         let now = Timestamp::from_unix(1_800_000_000);
@@ -155,5 +191,26 @@ mod tests {
         assert!(!findings(&bench).unwrap().contains(&missed));
         bench.policy(&[("mode", "report")]);
         assert!(findings(&bench).unwrap().contains(&missed));
+    }
+
+    #[test]
+    fn services_that_the_policy_names_and_no_line_asks_at_are_found() {
+        let bench = Bench::new();
+        let coverage = Coverage {
+            asking: vec!["sshd".to_owned(), "sudo".to_owned()],
+            ..Coverage::default()
+        };
+        let found = |bench: &Bench| uncovered(&bench.store().rulebook().unwrap(), &coverage);
+        bench.policy(&[("services", "sshsudo")]);
+        assert_eq!(found(&bench), []);
+        bench.policy(&[("mode", "mandatory")]);
+        let finding = RulesFinding::ServicesUncovered {
+            classes: vec!["everyone".to_owned()],
+            services: "sshsudo".to_owned(),
+            missing: vec!["sshsudo".to_owned()],
+        };
+        assert_eq!(found(&bench), [finding]);
+        bench.policy(&[("services", "ssh,sudo")]);
+        assert_eq!(found(&bench), []);
     }
 }

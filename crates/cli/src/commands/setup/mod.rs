@@ -11,8 +11,10 @@ mod ask;
 mod before;
 mod commands;
 mod document;
+mod logins;
 mod providers;
 mod roll_back;
+mod rule_change;
 mod screen;
 mod state;
 mod step;
@@ -22,7 +24,7 @@ use std::io::{self, IsTerminal};
 
 use twofa_broker::Failure;
 
-use self::before::Before;
+use self::before::Kept;
 use self::screen::say;
 use self::state::State;
 use self::steps::STEPS;
@@ -53,7 +55,6 @@ fn guide() -> Result<(), CommandError> {
     let mut after = None;
     loop {
         let state = State::read(&user)?;
-        Before::keep(&state)?;
         let progress: Vec<_> = STEPS.iter().map(|step| (step.progress)(&state)).collect();
         let next = match after {
             Some((step, true)) => step + 1,
@@ -71,11 +72,11 @@ fn guide() -> Result<(), CommandError> {
             if !progress.iter().all(Progress::is_settled) {
                 return say(texts::LEFT);
             }
-            Before::forget()?;
+            Kept::forget()?;
             return say(texts::GETTING_BACK_IN);
         };
         say(&format!("\n{}", step.explanation))?;
-        let is_done = (step.run)(&state)?;
+        let is_done = Kept::around(&user, &state, || (step.run)(&state))?;
         let chosen = STEPS.iter().position(|other| other.title == step.title);
         after = chosen.map(|chosen| (chosen, is_done));
     }

@@ -1,19 +1,31 @@
 //! Takes a set-up back: the rules, then the lines in PAM's files. What people enrolled and the providers stay.
 
-use super::before::{Before, has_profile};
+use super::before::{Before, Kept, has_profile};
 use super::screen::say;
 use super::state::State;
 use super::{ask, commands};
 use crate::error::CommandError;
-use crate::messages::setup as texts;
+use crate::messages::{moment, setup as texts};
 
 /// Makes rules and PAM files what they were before the set-up of `user`, and says what is not.
 pub(super) fn roll_back(user: &str) -> Result<(), CommandError> {
-    let before = Before::kept()?;
-    say(texts::ROLLING_BACK)?;
+    let Some(kept) = Kept::read()? else {
+        return say(texts::NOTHING_TO_ROLL_BACK);
+    };
+    let now = Before::of_machine(&State::read(user)?)?;
+    let new = now
+        .asking
+        .iter()
+        .filter(|it| !kept.before.asking.contains(it));
+    let new: Vec<_> = new.cloned().collect();
+    say(&texts::rolling_back(&moment(kept.began()), &new))?;
+    if kept.is_changed_by_others(&now) {
+        say(texts::CHANGED_BY_OTHERS)?;
+    }
+    let before = kept.before;
     let rules = ["policy", "apply", "-"];
     let is_shown = commands::run_from(&[&rules[..], &["--dry-run"]].concat(), &before.policy)?;
-    if !is_shown || !ask::agree(texts::MAKE_THE_CHANGE, true)? {
+    if !is_shown || !ask::agree(texts::ROLL_BACK, false)? {
         return say(texts::NOT_ROLLED_BACK);
     }
     // Rules first: from then on, people get in as before. What fails is found out by looking afterwards.
@@ -28,7 +40,7 @@ pub(super) fn roll_back(user: &str) -> Result<(), CommandError> {
         differences.push(texts::asking_differs(&before.asking, &now.asking));
     }
     if differences.is_empty() {
-        Before::forget()?;
+        Kept::forget()?;
     }
     let new = |name: &&String| !before.providers.contains(name);
     let providers: Vec<_> = now.providers.iter().filter(new).cloned().collect();

@@ -6,7 +6,9 @@ use nix::unistd::Group;
 use serde::Deserialize;
 use serde_json::Value;
 use twofa_broker::Failure;
+use twofa_core::service::Services;
 
+use super::logins::{Event, KINDS, Login};
 use super::{ask, commands};
 use crate::error::CommandError;
 use crate::invoker;
@@ -26,8 +28,7 @@ pub(super) struct State {
     pub(super) providers: Vec<Provider>,
     pub(super) has_app: bool,
     pub(super) backup_codes: u64,
-    /// The PAM service of a login of theirs under the rules of now, that a code let pass or, for mode=report, that would
-    /// have asked.
+    /// The PAM service of a login of theirs that works under the rules of now.
     pub(super) logged_in_at: Option<String>,
     /// The PAM services of this machine.
     pub(super) services: Vec<Service>,
@@ -70,47 +71,31 @@ pub(super) struct Service {
 }
 
 #[derive(Debug, Deserialize)]
-struct Event {
+struct Change {
     id: i64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Passed {
-    id: i64,
-    service: Option<String>,
-    remote_host: Option<String>,
-    terminal: Option<String>,
-}
-
-impl Passed {
-    /// The service of a login from somewhere: the one that proves a change of PAM's files is from nowhere.
-    fn at(self) -> Option<String> {
-        self.remote_host.or(self.terminal).and(self.service)
-    }
 }
 
 impl State {
     pub(super) fn read(user: &str) -> Result<Self, CommandError> {
         let record: Record = commands::read(&["status", "--user", user])?;
         let rules = Rules::read()?;
-        let kinds = match rules.policy.get("mode").map(String::as_str) {
-            Some("report") => "passed,backup-code-used,reported",
-            _ => "passed,backup-code-used",
-        };
-        let passed: Vec<Passed> = commands::read(&["log", "--event", kinds, "--user", user])?;
+        let logins: Vec<Event> = commands::read(&["log", "--event", KINDS, "--user", user])?;
         // A login from before the last change of the rules proves nothing about them.
-        let changed: Vec<Event> =
+        let changed: Vec<Change> =
             commands::read(&["log", "--event", "policy-changed", "--last", "1"])?;
         let changed = changed.first().map_or(0, |event| event.id);
-        let after = passed.into_iter().filter(|login| login.id > changed);
-        let mut services = after.filter_map(Passed::at);
+        let mut after = logins.into_iter().filter(|login| login.id > changed);
+        let works = after.find_map(|event| match event.login()? {
+            Login::Works(service) => Some(service),
+            Login::WouldNot(..) | Login::Refused(_) => None,
+        });
         Ok(Self {
             user: user.to_owned(),
             rules,
             providers: commands::read(&["provider", "list"])?,
             has_app: !record.apps.is_empty(),
             backup_codes: record.backup_codes_left,
-            logged_in_at: services.find(|service| service != "twofa"),
+            logged_in_at: works,
             services: commands::read(&["pam", "list"])?,
         })
     }
@@ -128,6 +113,14 @@ impl State {
     pub(super) fn asking(&self) -> Vec<String> {
         let asking = self.services.iter().filter(|it| !it.asks.is_empty());
         asking.map(|service| service.name.clone()).collect()
+    }
+
+    /// Whether this machine has a PAM service that the list `services` covers.
+    pub(super) fn has_service_of(&self, services: &str) -> bool {
+        Services::read(services).is_some_and(|services| {
+            let mut names = self.services.iter().map(|service| service.name.as_str());
+            names.any(|name| services.include(Some(name), false))
+        })
     }
 
     pub(super) fn administrators(&self) -> Option<&Class> {

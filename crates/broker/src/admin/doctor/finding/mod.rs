@@ -339,6 +339,15 @@ pub enum RulesFinding {
     ReplaceAtLogin(People),
     /// People have enrolled nothing that is allowed, and are refused.
     Refused(People),
+    /// `services` has entries at which no line of the module asks.
+    ServicesUncovered {
+        /// The classes with this list, `everyone` among them; never empty.
+        classes: Vec<String>,
+        /// The list.
+        services: String,
+        /// The entries at which nothing asks; never empty.
+        missing: Vec<String>,
+    },
     /// The rules refuse root.
     RootRefused(Denial),
     /// People must show a second factor, have none, and cannot enrol at a login.
@@ -378,6 +387,7 @@ impl RulesFinding {
                 Concern::EnrolledBeforehandOnly { .. } | Concern::NoBackupCodes { .. }
             ),
             Self::NameService { .. }
+            | Self::ServicesUncovered { .. }
             | Self::Refused(_)
             | Self::RootRefused(_)
             | Self::RootUndelivered
@@ -406,6 +416,16 @@ pub enum EnvironmentFinding {
     },
     /// The program of a running broker has been replaced.
     BrokerOutdated,
+    /// The store does not open, so that everybody who needs a code is refused.
+    StoreUnavailable {
+        /// Why not.
+        error: String,
+    },
+    /// Others can read or change the sealing key, and the store does not open therefore.
+    KeyExposed {
+        /// What is wrong with its owner or mode.
+        error: String,
+    },
     /// The store can only be read.
     StoreReadOnly,
     /// A change of PAM files by `twofa pam` is not final.

@@ -9,6 +9,7 @@ use twofa_core::service;
 use twofa_stacks::{Host, Service, Unusable};
 
 use super::complaints::Complaints;
+use super::coverage::Coverage;
 use super::finding::{Complaint, Finding, HostFinding};
 use super::services::{ROOT_BY, is_service};
 use super::sshd::Sshd;
@@ -23,6 +24,8 @@ pub(super) struct Stacks {
     pub(super) unconfirmed: Vec<String>,
     /// Whether any service calls the module at all.
     pub(super) used: bool,
+    /// Which services ask.
+    pub(super) coverage: Coverage,
 }
 
 /// Looks at every service of the machine.
@@ -33,13 +36,20 @@ pub(super) fn inspect(
     root_has_a_password: bool,
 ) -> Stacks {
     let mut complaints = Complaints::default();
-    let (mut judged, mut others) = (Vec::new(), Vec::new());
+    let (mut judged, mut others, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
     for name in names.into_iter().filter(|name| is_service(name)) {
         match Service::read(&name, host) {
-            Ok(service) => match Judged::new(service, host, &mut complaints) {
-                Some(service) => judged.push(service),
-                None => others.push(name),
-            },
+            Ok(service) => {
+                let calls_module = !service.own_lines().is_empty();
+                if let Some(service) = Judged::new(service, host, &mut complaints) {
+                    judged.push(service);
+                } else {
+                    if calls_module {
+                        unsure.push(name.clone());
+                    }
+                    others.push(name);
+                }
+            }
             Err(Unusable::NoFile) => {}
             Err(error) => complaints.add(&name, Complaint::Unusable(error)),
         }
@@ -67,11 +77,26 @@ pub(super) fn inspect(
         .filter(|service| !service.confirms_logins())
         .map(|service| service.name().to_owned())
         .collect();
+    others.retain(|name| !unsure.contains(name));
+    let mut coverage = coverage(&judged, others, unsure);
+    coverage.sshd = sshd.map(|sshd| sshd.service().to_owned());
     Stacks {
+        coverage,
         unconfirmed,
         findings: complaints.into_findings(),
         lockers,
         used: !judged.is_empty(),
+    }
+}
+
+/// Which services ask: those of `judged` that do, and those that may (`unsure`).
+fn coverage(judged: &[Judged<'_>], others: Vec<String>, unsure: Vec<String>) -> Coverage {
+    let (asking, silent): (Vec<_>, Vec<_>) = judged.iter().partition(|service| service.asks());
+    let name = |service: &Judged<'_>| service.name().to_owned();
+    Coverage {
+        asking: asking.into_iter().map(name).chain(unsure).collect(),
+        silent: silent.into_iter().map(name).chain(others).collect(),
+        sshd: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 
 use serde::Deserialize;
 
+use super::super::logins::{Event, Login};
 use super::super::roll_back::roll_back;
 use super::super::screen::say;
 use super::super::state::State;
@@ -29,12 +30,10 @@ fn progress(state: &State) -> Progress {
     }
 }
 
+/// An event of any kind and user.
 #[derive(Debug, Deserialize)]
-struct Event {
+struct Latest {
     id: i64,
-    #[serde(rename = "event")]
-    kind: String,
-    service: Option<String>,
 }
 
 fn run(state: &State) -> Result<bool, CommandError> {
@@ -55,9 +54,9 @@ fn run(state: &State) -> Result<bool, CommandError> {
     }
 }
 
-/// Waits for a login of `user` that a code let pass, and returns its service; `None`: Enter was pressed.
+/// Waits for a login of `user` that works, and returns its service; `None`: Enter was pressed.
 fn wait(user: &str) -> Result<Option<String>, CommandError> {
-    let latest: Vec<Event> = commands::read(&["log", "--last", "1"])?;
+    let latest: Vec<Latest> = commands::read(&["log", "--last", "1"])?;
     let latest = latest.first().map_or(0, |event| event.id);
     let follow = ["log", "--follow", "--json", "--user", user];
     let mut follow = commands::twofa(&follow);
@@ -90,15 +89,15 @@ fn watch(child: &mut Child, latest: i64) -> Result<Option<String>, CommandError>
         if events.read_line(&mut line)? == 0 {
             return Ok(None);
         }
-        if let Ok(event) = serde_json::from_str::<Event>(&line)
-            && event.id > latest
-            && let Some(service) = event.service.filter(|service| service != "twofa")
+        let event = serde_json::from_str::<Event>(&line).ok();
+        match event
+            .filter(|event| event.id > latest)
+            .and_then(Event::login)
         {
-            match event.kind.as_str() {
-                "passed" | "backup-code-used" | "reported" => return Ok(Some(service)),
-                "refused" => say(&texts::refused(&service))?,
-                _ => {}
-            }
+            Some(Login::Works(service)) => return Ok(Some(service)),
+            Some(Login::WouldNot(service, outcome)) => say(&texts::would_not(&service, outcome))?,
+            Some(Login::Refused(service)) => say(&texts::refused(&service))?,
+            None => {}
         }
     }
 }

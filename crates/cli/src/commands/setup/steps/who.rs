@@ -1,13 +1,10 @@
 //! Who must have a second factor.
 
-use std::io::{self, Write};
-
-use super::super::screen::say;
+use super::super::rule_change::{Offer, change};
 use super::super::state::{ADMINISTRATORS, State, group_of_administrators};
 use super::super::step::Step;
 use super::super::{ask, commands};
 use crate::error::CommandError;
-use crate::messages::policy::{NEEDS_YES, NO_SECOND_FACTOR, NOTHING_WOULD_CHANGE};
 use crate::messages::setup as texts;
 use crate::messages::setup::Progress;
 
@@ -46,7 +43,7 @@ fn run(state: &State) -> Result<bool, CommandError> {
     if chosen == FOR_ADMINISTRATORS && !set_administrators()? {
         return Ok(false);
     }
-    let is_set = change(&["policy", "set", &format!("mode={mode}")])?;
+    let is_set = change(&["policy", "set", &format!("mode={mode}")], Offer::Always)?;
     if is_set && chosen != FOR_ADMINISTRATORS && state.administrators().is_some() {
         return commands::run(&["class", "remove", ADMINISTRATORS]);
     }
@@ -59,28 +56,5 @@ fn set_administrators() -> Result<bool, CommandError> {
         group_of_administrators().unwrap_or_default(),
     )?;
     let class = ["class", "set", ADMINISTRATORS, "--group", &group];
-    change(&[&class[..], &["mode=mandatory"]].concat())
-}
-
-/// Shows what the command would do to people, and runs it if that is wanted.
-fn change(command: &[&str]) -> Result<bool, CommandError> {
-    let dry = [command, &["--dry-run"]].concat();
-    writeln!(io::stdout(), "{}", texts::command(&dry))?;
-    let output = commands::run_with(&dry, "")?;
-    let warnings = String::from_utf8_lossy(&output.stderr);
-    say(&warnings)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let shown = text.lines().filter(|line| *line != NEEDS_YES);
-    say(&shown.collect::<Vec<_>>().join("\n"))?;
-    if text.starts_with(NOTHING_WOULD_CHANGE) {
-        return Ok(true);
-    }
-    let is_mandatory = command.contains(&"mode=mandatory");
-    if is_mandatory && output.status.success() && !warnings.contains(NO_SECOND_FACTOR) {
-        say(texts::ALL_HAVE_ONE)?;
-    }
-    if !output.status.success() || !ask::agree(texts::MAKE_THE_CHANGE, true)? {
-        return Ok(false);
-    }
-    commands::run(&[command, &["--yes"]].concat())
+    change(&[&class[..], &["mode=mandatory"]].concat(), Offer::Always)
 }
