@@ -119,6 +119,12 @@ impl Rulebook {
         &self.machine
     }
 
+    /// On a joined host: the policy of its fleet as it is, and what the host adds.
+    pub fn fleet_and_host(&self) -> Option<(&Policy, &HostRules)> {
+        let OnHost { rules, fleet } = self.host.as_deref()?;
+        Some((fleet, rules))
+    }
+
     /// The classes, in the order in which they are tried; on a joined host those of the fleet.
     pub fn classes(&self) -> &[Class] {
         &self.classes

@@ -131,6 +131,8 @@ pub enum FromServer {
     Policy {
         /// The version of the rules that is in force.
         version: i64,
+        /// The server's time, in seconds since 1970.
+        at: i64,
         /// The rules, signed ([`crate::signed`]); `None`: the host has them.
         signed: Option<String>,
     },
@@ -272,17 +274,22 @@ mod tests {
             let number = u8::try_from(number).unwrap();
             assert_eq!(bytes(&done), [4, number, 2, b's', b'o']);
         }
-        assert_eq!(bytes(&FromHost::Policy { known: 3 }), [2, 6]);
-        let policy = FromServer::Policy {
-            version: 3,
-            signed: Some("p".into()),
-        };
-        assert_eq!(bytes(&policy), [5, 6, 1, 1, b'p']);
         let join = JoinRequest {
             secret: "S".into(),
             request: vec![7],
         };
         assert_eq!(bytes(&join), b"\x01S\x01\x07");
+    }
+
+    #[test]
+    fn the_messages_about_the_policy_are_these_bytes() {
+        assert_eq!(bytes(&FromHost::Policy { known: 3 }), [2, 6]);
+        let policy = FromServer::Policy {
+            version: 3,
+            at: 4,
+            signed: Some("p".into()),
+        };
+        assert_eq!(bytes(&policy), [5, 6, 8, 1, 1, b'p']);
     }
 
     #[test]

@@ -46,8 +46,14 @@ fn a_stricter_policy_holds_for_a_hosts_own_accounts_within_five_seconds_and_with
     let broker = web1.broker();
     broker.restart();
     assert_must_enrol(&web1);
+    let found = web1.run("twofa doctor").stdout;
+    assert!(found.contains("and may be an old one"), "{found}");
     cable.plug_in();
     wait_for_setting(&web1, "mode=optional");
+    let found = web1.run("twofa doctor").stdout;
+    assert!(found.contains("and srv.example.com confirms it"), "{found}");
+    let shown = web1.run("twofa policy show --json").ok().stdout;
+    assert!(shown.contains(r#""policy.stale":"no""#), "{shown}");
     assert_in(log_in(&web1, "carol"), "carol");
 }
 

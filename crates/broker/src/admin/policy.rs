@@ -1,12 +1,14 @@
 //! Changes of the policy and its classes: planned first, with what they would do to people, and then made.
 
 use twofa_core::rulebook::{Change, Rulebook};
-use twofa_core::{Class, Group};
+use twofa_core::{Class, Group, Timestamp};
 use twofa_store::StoreError;
 
 use super::checks::{self, Concern, Remark};
 use super::listing::remark_on_unenrolled;
 use super::{AdminError, Administration};
+use crate::fleet::files::FleetDirectory;
+use crate::fleet::policy_copy;
 use crate::identity::accounts;
 
 /// A change of the rules that has not been made yet.
@@ -40,7 +42,51 @@ impl PolicyPlan {
     }
 }
 
+/// Which version of the fleet's policy is in force, on a server or a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyVersion {
+    /// Its number.
+    pub version: i64,
+    /// On a host: what became of it there.
+    pub on_host: Option<OnHost>,
+}
+
+/// What is known of the fleet's policy on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnHost {
+    /// Since when it is in force.
+    pub since: Timestamp,
+    /// When a server last confirmed that it is the fleet's; `None`: not known.
+    pub confirmed: Option<Timestamp>,
+    /// Whether no server has confirmed it for so long that it may be an old one.
+    pub is_stale: bool,
+}
+
+/// The servers are asked every few seconds. So many seconds without an answer are too many.
+const STALE_SECONDS: u64 = 60;
+
 impl Administration {
+    /// The version of the fleet's policy in force; `None`: this machine is in no fleet.
+    pub fn policy_version(&self) -> Result<Option<PolicyVersion>, AdminError> {
+        if FleetDirectory::default().is_server() {
+            let version = self.store().policy_version()?;
+            let on_host = None;
+            return Ok(Some(PolicyVersion { version, on_host }));
+        }
+        let rules = self.store().rules_in_force()?;
+        let copy = self.broker.services().fleet.policy_copy();
+        let confirmed = policy_copy::confirmed_at(copy);
+        let earliest = self.now().before(STALE_SECONDS);
+        Ok(rules.fleet_policy.as_ref().map(|policy| PolicyVersion {
+            version: policy.version,
+            on_host: Some(OnHost {
+                since: policy.since,
+                confirmed,
+                is_stale: confirmed.is_none_or(|at| at < earliest),
+            }),
+        }))
+    }
+
     /// The policy and the classes in force.
     pub fn rulebook(&self) -> Result<Rulebook, AdminError> {
         Ok(self.store().rulebook()?)

@@ -23,7 +23,7 @@ pub(crate) fn run(command: &PolicyCommand, output: Output) -> Result<(), Command
     }
     // A file is opened as root, before the store is opened as the service.
     match command {
-        PolicyCommand::Show => show(&client::open()?.rulebook()?, output),
+        PolicyCommand::Show => show(&client::open()?, output),
         PolicyCommand::Set {
             settings,
             dry_run,
@@ -99,12 +99,15 @@ fn show_changes(changes: &[Change], nothing: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn show(rulebook: &Rulebook, output: Output) -> Result<(), CommandError> {
+fn show(admin: &Administration, output: Output) -> Result<(), CommandError> {
+    let rulebook = &admin.rulebook()?;
+    let version = admin.policy_version()?;
     let policy = rulebook.machine();
-    let object: BTreeMap<_, _> = KEYS
+    let mut object: BTreeMap<_, _> = KEYS
         .iter()
         .map(|key| (key.name, key.value(policy)))
         .collect();
+    object.extend(version.iter().flat_map(messages::version_fields));
     output.object(&object, |out| {
         if !output.is_terminal() {
             // What 'policy set' takes.
@@ -112,24 +115,46 @@ fn show(rulebook: &Rulebook, output: Output) -> Result<(), CommandError> {
                 .iter()
                 .try_for_each(|key| writeln!(out, "{}={}", key.name, key.value(policy)));
         }
-        let mut table = Table::new(&["SETTING", "VALUE", "MEANING"]);
-        for key in &KEYS {
-            let value = key.value(policy);
-            let value = match (value.as_str(), key.name) {
-                ("", "application-name") => "(host name)",
-                ("", "fallback.sms-to-email") => "(as methods)",
-                ("", "phone.countries") => "(as phone.country)",
-                ("", _) => "(none)",
-                (value, _) => value,
-            };
-            table.push_texts(&[key.name, value, &format!("{} ({})", key.help, key.values())]);
-        }
-        table.write(terminal_width(), out)?;
-        match messages::classes_with_settings(rulebook.classes().len()) {
-            Some(classes) => writeln!(out, "\n{classes}"),
-            None => Ok(()),
-        }
+        table(rulebook).write(terminal_width(), out)?;
+        let more = [
+            messages::classes_with_settings(rulebook.classes().len()),
+            version.as_ref().map(messages::version),
+            rulebook
+                .fleet_and_host()
+                .map(|(_, host)| messages::on_host(host)),
+        ];
+        more.iter()
+            .flatten()
+            .try_for_each(|line| writeln!(out, "\n{line}"))
     })
+}
+
+fn table(rulebook: &Rulebook) -> Table {
+    let policy = rulebook.machine();
+    let on_host = rulebook.fleet_and_host();
+    let mut table = match on_host {
+        Some(_) => Table::new(&["SETTING", "VALUE", "FROM", "MEANING"]),
+        None => Table::new(&["SETTING", "VALUE", "MEANING"]),
+    };
+    for key in &KEYS {
+        let value = key.value(policy);
+        let shown = match (value.as_str(), key.name) {
+            ("", "application-name") => "(host name)",
+            ("", "fallback.sms-to-email") => "(as methods)",
+            ("", "phone.countries") => "(as phone.country)",
+            ("", _) => "(none)",
+            (value, _) => value,
+        };
+        let meaning = format!("{} ({})", key.help, key.values());
+        match on_host {
+            Some((fleet, _)) if key.value(fleet) == value => {
+                table.push_texts(&[key.name, shown, "fleet", &meaning]);
+            }
+            Some(_) => table.push_texts(&[key.name, shown, "this host", &meaning]),
+            None => table.push_texts(&[key.name, shown, &meaning]),
+        }
+    }
+    table
 }
 
 fn export(rulebook: &Rulebook) -> Result<(), CommandError> {

@@ -13,7 +13,7 @@ use twofa_core::class::EVERYONE;
 use twofa_core::exemption::Subject;
 use twofa_core::{Denial, Timestamp};
 
-use super::{NAMED, enumerate, environment, moment, people, policy};
+use super::{NAMED, enumerate, environment, fleet, moment, people, policy};
 
 /// The line that asks wherever `auth` cannot.
 const CHALLENGE: &str = "'account required pam_twofa.so challenge'";
@@ -34,6 +34,7 @@ pub(crate) fn finding(finding: &Finding) -> String {
         Finding::Rules(finding) => rules(finding),
         Finding::Environment(finding) => environment::finding(finding),
         Finding::Accounts(finding) => accounts(finding),
+        Finding::Fleet(finding) => fleet::finding(finding),
         Finding::Devices(finding) => devices(finding),
         Finding::Exemption {
             id,

@@ -141,6 +141,7 @@ pub(super) fn part(part: &Part) -> String {
         Part::Devices => "trusted devices".to_owned(),
         Part::SecurityKeys => "whether security keys count".to_owned(),
         Part::Delivery => "the providers".to_owned(),
+        Part::Fleet => "the fleet".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use twofa_broker::admin::doctor::finding::FleetFinding;
 use twofa_broker::admin::fleet::{FleetError, Host};
 use twofa_core::Timestamp;
 
@@ -114,6 +115,60 @@ pub(crate) fn host(host: &Host, logins: u64, now: Timestamp) -> String {
         host.version.as_deref().unwrap_or("-"),
         host.id,
     )
+}
+
+/// What the doctor found.
+pub(crate) fn finding(finding: &FleetFinding) -> String {
+    match finding {
+        FleetFinding::Server { version } => {
+            format!(
+                "this machine is a fleet server; its hosts are given version {version} of the policy"
+            )
+        }
+        FleetFinding::Host {
+            name,
+            server,
+            version,
+            since,
+            certificate_until,
+        } => format!(
+            "this machine is host {name} of a fleet: version {version} of the fleet's policy is in force since {}, and {server} \
+             confirms it; the host's certificate is valid until {}",
+            moment(*since),
+            moment(*certificate_until)
+        ),
+        FleetFinding::Stale {
+            version,
+            confirmed,
+            error,
+        } => {
+            let last = confirmed.map_or_else(|| "at an unknown time".to_owned(), moment);
+            format!(
+                "version {version} of the fleet's policy is in force and may be an old one: a server last confirmed it {last}; \
+                 {error}"
+            )
+        }
+        FleetFinding::NotAMember { error } => {
+            format!("accounts that are shared with the fleet cannot log in: {error}")
+        }
+        FleetFinding::CertificateEnds { until } => format!(
+            "this host's certificate ends {}: from then on shared accounts cannot log in",
+            moment(*until)
+        ),
+        FleetFinding::Clock { seconds } => {
+            let side = if *seconds > 0 { "ahead of" } else { "behind" };
+            let seconds = seconds.unsigned_abs();
+            format!(
+                "this machine's clock is {seconds} seconds {side} the server's: certificates and the log depend on it"
+            )
+        }
+        FleetFinding::SameUid { shared, own } => format!(
+            "{} here and {}, who is shared with the fleet, have the same user ID {}: give the local account another",
+            own.join(", "),
+            shared.name,
+            shared.uid
+        ),
+    }
 }
 
 /// What to do about `error`.

@@ -1,11 +1,12 @@
 //! What to consider before rules or providers change, and what changed.
 
 use twofa_broker::admin::checks::{Concern, People, Remark};
-use twofa_core::Mode;
+use twofa_broker::admin::policy::PolicyVersion;
 use twofa_core::rulebook::Change;
 use twofa_core::transition::Consequence;
+use twofa_core::{HostRules, Mode};
 
-use super::enumerate;
+use super::{enumerate, moment, rfc3339};
 
 /// After a change that was only shown, where nobody could confirm it.
 pub(crate) const NEEDS_YES: &str = "The change needs --yes.";
@@ -155,6 +156,64 @@ pub(crate) fn classes_with_settings(count: usize) -> Option<String> {
             "{n} classes have settings of their own: see 'twofa class list'."
         )),
     }
+}
+
+/// Which version of the fleet's policy is in force.
+pub(crate) fn version(version: &PolicyVersion) -> String {
+    let PolicyVersion { version, on_host } = version;
+    let Some(on_host) = on_host else {
+        return format!(
+            "This is version {version} of the fleet's policy, which its hosts take within five seconds."
+        );
+    };
+    let confirmed = match on_host.confirmed {
+        Some(at) => format!("a server last confirmed it {}", moment(at)),
+        None => "no server has confirmed it yet".to_owned(),
+    };
+    let stale = if on_host.is_stale {
+        ", so that it may be an old one"
+    } else {
+        ""
+    };
+    format!(
+        "Version {version} of the fleet's policy is in force since {}; {confirmed}{stale}.",
+        moment(on_host.since)
+    )
+}
+
+/// The same as fields.
+pub(crate) fn version_fields(version: &PolicyVersion) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("policy.version", version.version.to_string())];
+    if let Some(on_host) = version.on_host {
+        fields.push(("policy.since", rfc3339(on_host.since)));
+        fields.extend(
+            on_host
+                .confirmed
+                .map(|at| ("policy.confirmed", rfc3339(at))),
+        );
+        let stale = if on_host.is_stale { "yes" } else { "no" };
+        fields.push(("policy.stale", stale.to_owned()));
+    }
+    fields
+}
+
+/// What can be set on a host of a fleet, and where the rest is.
+pub(crate) fn on_host(host: &HostRules) -> String {
+    let mut text = "'twofa policy set' makes settings stricter here, for this host's own accounts. To change anything else, run it on \
+                    a fleet server."
+        .to_owned();
+    let classes: Vec<_> = host
+        .classes
+        .iter()
+        .map(|class| class.name.clone())
+        .collect();
+    if !classes.is_empty() {
+        text += &format!(
+            "\nThese classes were set before this host joined, and make the rules stricter as well: {}.",
+            enumerate(&classes)
+        );
+    }
+    text
 }
 
 /// Which classes allow a method, where the machine's policy does or does not.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use twofa_core::Timestamp;
 use twofa_proto::ConnectionError;
 use twofa_proto::codec::CodecError;
 
@@ -14,6 +15,8 @@ use crate::wire::{FromHost, FromServer};
 pub struct PolicyAnswer {
     /// The version that is in force in the fleet.
     pub version: i64,
+    /// The server's time.
+    pub at: Timestamp,
     /// The rules with their signature; `None`: they are those that the host has.
     pub signed: Option<String>,
     /// The address of the server.
@@ -28,14 +31,9 @@ impl Servers {
             let address = &self.addresses[server];
             let until = deadline.min(Instant::now() + SERVER_TIMEOUT);
             match self.fetch_at(server, known, until) {
-                Ok((version, signed)) => {
+                Ok(answer) => {
                     self.lock().failed[server] = None;
-                    let server = address.to_string();
-                    return Ok(PolicyAnswer {
-                        version,
-                        signed,
-                        server,
-                    });
+                    return Ok(answer);
                 }
                 Err(error) => {
                     self.lock().failed[server] = Some(Instant::now());
@@ -51,7 +49,7 @@ impl Servers {
         server: usize,
         known: i64,
         until: Instant,
-    ) -> Result<(i64, Option<String>), ConnectionError> {
+    ) -> Result<PolicyAnswer, ConnectionError> {
         while let Some(link) = self.take_idle(server) {
             // The server may have closed it meanwhile.
             if let Ok(answer) = self.fetch_on(server, link, known, until) {
@@ -69,13 +67,22 @@ impl Servers {
         mut link: ToServer,
         known: i64,
         until: Instant,
-    ) -> Result<(i64, Option<String>), ConnectionError> {
+    ) -> Result<PolicyAnswer, ConnectionError> {
         link.set_deadline(until);
         link.send(&FromHost::Policy { known })?;
         match link.receive()? {
-            FromServer::Policy { version, signed } => {
+            FromServer::Policy {
+                version,
+                at,
+                signed,
+            } => {
                 self.keep(server, link);
-                Ok((version, signed))
+                Ok(PolicyAnswer {
+                    version,
+                    at: Timestamp::from_unix(at),
+                    signed,
+                    server: self.addresses[server].to_string(),
+                })
             }
             // It refuses this host, and has said why in its log.
             _ => Err(CodecError::Aborted.into()),

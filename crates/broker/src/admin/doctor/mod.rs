@@ -13,6 +13,7 @@ mod devices;
 mod elf;
 mod environment;
 pub mod finding;
+mod fleet;
 mod host;
 mod module;
 mod names;
@@ -200,6 +201,7 @@ const PARTS: &[(Part, Duration, Examine)] = &[
         Ok(store::altered_log(admin)?.into_iter().collect())
     }),
     (Part::Accounts, USUAL, |admin, _| accounts::findings(admin)),
+    (Part::Fleet, USUAL, |admin, _| fleet::findings(admin)),
     (Part::Robots, USUAL, |admin, seen| {
         Ok(robots::finding(admin, &seen.stuck)?.into_iter().collect())
     }),

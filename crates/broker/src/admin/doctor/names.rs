@@ -2,8 +2,8 @@
 
 use super::finding::{
     AccountComplaint, AccountFinding, Complaint, DeliveryFinding, DeviceFinding,
-    EnvironmentFinding, ExemptionEnd, Finding, HostFinding, KeyComplaint, RulesFinding, Silence,
-    SshdComplaint,
+    EnvironmentFinding, ExemptionEnd, Finding, FleetFinding, HostFinding, KeyComplaint,
+    RulesFinding, Silence, SshdComplaint,
 };
 use crate::admin::checks::Concern;
 
@@ -21,6 +21,7 @@ impl Finding {
             Self::Rules(finding) => finding.name(),
             Self::Environment(finding) => finding.name(),
             Self::Accounts(finding) => finding.name(),
+            Self::Fleet(finding) => finding.name(),
             Self::Devices(finding) => finding.name(),
             Self::Exemption { end, .. } => match end {
                 ExemptionEnd::Never => "exemption-without-end",
@@ -141,6 +142,20 @@ impl AccountFinding {
             Self::Differs { .. } => "account-differs",
             Self::Unsettled { .. } => "account-unsettled",
             Self::SharedUid { .. } => "account-shared-uid",
+        }
+    }
+}
+
+impl FleetFinding {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Server { .. } => "fleet-server",
+            Self::Host { .. } => "fleet-host",
+            Self::Stale { .. } => "fleet-policy-stale",
+            Self::NotAMember { .. } => "fleet-membership",
+            Self::CertificateEnds { .. } => "fleet-certificate-ends",
+            Self::Clock { .. } => "fleet-clock",
+            Self::SameUid { .. } => "fleet-same-uid",
         }
     }
 }

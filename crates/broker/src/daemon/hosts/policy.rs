@@ -31,11 +31,16 @@ pub(super) fn serve(shared: &Shared, link: &mut ToHost, key: [u8; 32], known: i6
 fn answer(shared: &Shared, key: [u8; 32], known: i64) -> Result<FromServer, Failure> {
     let broker = shared.store.open()?;
     let services = broker.services();
-    services.store.host_by_key(&key, services.now())?;
+    let now = services.now();
+    services.store.host_by_key(&key, now)?;
+    let answer = |version, signed| FromServer::Policy {
+        version,
+        at: now.unix(),
+        signed,
+    };
     let version = services.store.policy_version()?;
     if version <= known {
-        let signed = None;
-        return Ok(FromServer::Policy { version, signed });
+        return Ok(answer(version, None));
     }
     let mut last = shared
         .policy
@@ -43,16 +48,10 @@ fn answer(shared: &Shared, key: [u8; 32], known: i64) -> Result<FromServer, Fail
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     if let Some((version, signed)) = last.as_ref().filter(|(signed, _)| *signed == version) {
-        return Ok(FromServer::Policy {
-            version: *version,
-            signed: Some(signed.clone()),
-        });
+        return Ok(answer(*version, Some(signed.clone())));
     }
     let policy = services.store.fleet_policy(shared.files.fleet.as_str())?;
     let signed = signed::sign(&policy.write(), &shared.files.chain, &shared.files.key)?;
     *last = Some((policy.version, signed.clone()));
-    Ok(FromServer::Policy {
-        version: policy.version,
-        signed: Some(signed),
-    })
+    Ok(answer(policy.version, Some(signed)))
 }

@@ -1,5 +1,6 @@
 //! What the doctor can find. Each finding is data: which sentence it makes is the caller's business.
 
+mod fleet;
 mod program;
 mod unexamined;
 
@@ -12,6 +13,7 @@ use twofa_core::{Account, Channel, Denial, Timestamp};
 use twofa_stacks::{Doubt, Unusable};
 use twofa_store::{SmsAlarm, SmsCount};
 
+pub use self::fleet::FleetFinding;
 pub use self::program::ProgramFinding;
 pub use self::unexamined::Part;
 use crate::admin::checks::{Concern, People};
@@ -53,6 +55,8 @@ pub enum Finding {
     Environment(EnvironmentFinding),
     /// What has become of the accounts on record.
     Accounts(AccountFinding),
+    /// What this machine is in a fleet, and what is wrong with that.
+    Fleet(FleetFinding),
     /// What prevents devices from being trusted, or what an administrator should know about trusted ones.
     Devices(DeviceFinding),
     /// An exemption: each one deserves a look.
@@ -94,6 +98,7 @@ impl Finding {
             Self::Rules(finding) => finding.may_be_meant(),
             Self::Environment(finding) => finding.may_be_meant(),
             Self::Accounts(finding) => finding.may_be_meant(),
+            Self::Fleet(finding) => finding.may_be_meant(),
             Self::Devices(_) | Self::Exemption { .. } => true,
             Self::Delivery(finding) => finding.may_be_meant(),
         };

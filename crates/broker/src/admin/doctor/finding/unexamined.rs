@@ -33,6 +33,8 @@ pub enum Part {
     People,
     /// What has become of the accounts on record.
     Accounts,
+    /// The fleet that this machine is in.
+    Fleet,
     /// Accounts that log in without a person.
     Robots,
     /// Trusted devices.

@@ -1,0 +1,63 @@
+//! What the doctor finds about the fleet.
+
+use twofa_core::{Account, Timestamp};
+
+/// What this machine is in a fleet, and what is wrong with that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FleetFinding {
+    /// It is a server. Nothing is wrong with that.
+    Server {
+        /// The version of the policy that its hosts are given.
+        version: i64,
+    },
+    /// It is a host, and a server confirms that its policy is the one in force. Nothing is wrong with that.
+    Host {
+        /// The name that it has in the fleet.
+        name: String,
+        /// The server that was asked.
+        server: String,
+        /// The version of the policy.
+        version: i64,
+        /// Since when it is in force here.
+        since: Timestamp,
+        /// When the certificate of this host ends.
+        certificate_until: Timestamp,
+    },
+    /// It is a host, and it is not known whether its policy is the one in force.
+    Stale {
+        /// The version of the policy.
+        version: i64,
+        /// When a server last confirmed it; `None`: not known.
+        confirmed: Option<Timestamp>,
+        /// Why that is not known now.
+        error: String,
+    },
+    /// It is a host, and shared accounts are refused.
+    NotAMember {
+        /// Why.
+        error: String,
+    },
+    /// The certificate of this host ends soon, or has ended.
+    CertificateEnds {
+        /// When.
+        until: Timestamp,
+    },
+    /// The clock differs from the server's.
+    Clock {
+        /// By so many seconds; more than zero: it is ahead.
+        seconds: i64,
+    },
+    /// Accounts of this machine have the uid of one that is shared with the fleet.
+    SameUid {
+        /// The shared account.
+        shared: Account,
+        /// The names of the others; never empty.
+        own: Vec<String>,
+    },
+}
+
+impl FleetFinding {
+    pub(super) const fn may_be_meant(&self) -> bool {
+        matches!(self, Self::Server { .. } | Self::Host { .. })
+    }
+}
