@@ -27,6 +27,15 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
              code is refused; free some",
             path.display()
         ),
+        EnvironmentFinding::FilesNearlyUsedUp { path, left } => format!(
+            "the file system of {} has room for {left} more files (inodes): once there is none, attempts cannot be counted, and \
+             everybody who needs a code is refused; remove some files",
+            path.display()
+        ),
+        EnvironmentFinding::StoreUnwritable { error } => format!(
+            "nothing can be written next to the store ({error}), so no attempt can be counted, and everybody who needs a code \
+             is refused"
+        ),
         EnvironmentFinding::BrokerOutdated => "twofad was upgraded but is still running the old version: restart it with \
                                                'systemctl restart twofad'"
             .to_owned(),

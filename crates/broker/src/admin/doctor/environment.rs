@@ -20,6 +20,8 @@ use crate::process::location::location;
 
 /// A store with less than this many MiB of room may soon be unable to count attempts, and then refuses everybody.
 const ROOM: u64 = 64;
+/// The same for files: SQLite makes some while it writes.
+const FILES: u64 = 64;
 /// How long it takes to install an app, scan a key and type a code, in seconds: sshd's own default.
 const TO_ENROL: u64 = 120;
 
@@ -27,13 +29,20 @@ const TO_ENROL: u64 = 120;
 pub(super) fn findings(now: Timestamp) -> Vec<Finding> {
     let mut found = exposed(&roots_files(), &[0]);
     found.extend(exposed(&services_files(), &trusted_with_the_store()));
-    let disk = room(&location().database);
-    let pending = Path::new(PENDING_CHANGE).exists();
-    let pending = pending.then_some(EnvironmentFinding::PamChangePending);
-    let environment = disk.into_iter().chain(outdated_broker()).chain(pending);
-    found.extend(environment.map(Finding::Environment));
+    found.extend(room(&location().database));
+    found.extend(outdated_broker());
+    found.extend(pending_change());
     found.extend(selinux::finding(now));
     found
+}
+
+fn pending_change() -> Option<Finding> {
+    let path = Path::new(PENDING_CHANGE);
+    match path.try_exists() {
+        Ok(true) => Some(Finding::Environment(EnvironmentFinding::PamChangePending)),
+        Ok(false) => None,
+        Err(error) => unreadable(path, &error),
+    }
 }
 
 /// The programs that give people too little time to enrol at a login.
@@ -74,10 +83,12 @@ fn login_timeout(text: &str) -> u64 {
 
 /// Files and folders that nobody but root may change: who changes them decides who gets in.
 fn roots_files() -> Vec<PathBuf> {
-    let folders =
-        FOLDERS
-            .into_iter()
-            .chain(["/etc/twofa", "/etc/twofa/templates", "/etc/twofa/sms.d"]);
+    let folders = FOLDERS.into_iter().chain([
+        "/etc/twofa",
+        "/etc/twofa/templates",
+        "/etc/twofa/sms.d",
+        "/etc/ssh/sshd_config.d",
+    ]);
     let mut files: Vec<_> = folders
         .flat_map(|folder| {
             let files = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -87,7 +98,14 @@ fn roots_files() -> Vec<PathBuf> {
         .collect();
     let modules = module_folders().into_iter();
     files.extend(modules.map(|folder| folder.join("pam_twofa.so")));
-    files.extend([BROKER, "/usr/bin/twofa", "/etc/ssh/sshd_config"].map(PathBuf::from));
+    let others = [
+        BROKER,
+        "/usr/bin/twofa",
+        "/etc/pam.conf",
+        "/etc/ssh",
+        "/etc/ssh/sshd_config",
+    ];
+    files.extend(others.map(PathBuf::from));
     files.sort();
     files.dedup();
     files
@@ -139,30 +157,55 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Option<Finding> {
     })
 }
 
-fn room(database: &Path) -> Option<EnvironmentFinding> {
-    let folder = database.parent()?;
-    let disk = statvfs(folder).ok()?;
+/// Findings if the file system of the store has little room, or few files left to make.
+fn room(database: &Path) -> Vec<Finding> {
+    let Some(folder) = database.parent() else {
+        return Vec::new();
+    };
+    let disk = match statvfs(folder) {
+        Ok(disk) => disk,
+        Err(error) => return unreadable(folder, &error.into()).into_iter().collect(),
+    };
     // On some architectures these are 32 bits wide.
     #[allow(clippy::useless_conversion)]
-    let (blocks, size) = (
+    let (blocks, size, files, left) = (
         u64::from(disk.blocks_available()),
         u64::from(disk.fragment_size()),
+        u64::from(disk.files()),
+        u64::from(disk.files_available()),
     );
-    let free = blocks.saturating_mul(size) >> 20;
-    let path = folder.to_owned();
-    (free < ROOM).then_some(EnvironmentFinding::DiskNearlyFull { path, free })
+    scarce(folder, blocks.saturating_mul(size) >> 20, files, left)
+        .into_iter()
+        .map(Finding::Environment)
+        .collect()
+}
+
+/// What is scarce where `free` MiB are left, and of `files` files that there can be, `left` can still be made.
+fn scarce(folder: &Path, free: u64, files: u64, left: u64) -> Vec<EnvironmentFinding> {
+    let path = || folder.to_owned();
+    let disk = (free < ROOM).then(|| EnvironmentFinding::DiskNearlyFull { path: path(), free });
+    // File systems without such a limit say 0 of 0.
+    let is_short = files > 0 && left < FILES;
+    let inodes = is_short.then(|| EnvironmentFinding::FilesNearlyUsedUp { path: path(), left });
+    disk.into_iter().chain(inodes).collect()
 }
 
 /// A broker whose program has been replaced since it was started: it runs without the changes of the upgrade.
-fn outdated_broker() -> Option<EnvironmentFinding> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+fn outdated_broker() -> Option<Finding> {
+    let folder = Path::new("/proc");
+    let processes = match fs::read_dir(folder) {
+        Ok(processes) => processes.flatten(),
+        Err(error) => return unreadable(folder, &error),
+    };
     let is_outdated = |process: &PathBuf| {
         let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
         let program = fs::read_link(process.join("exe")).unwrap_or_default();
         name.trim_end() == "twofad" && program.to_string_lossy().ends_with(" (deleted)")
     };
     let mut outdated = processes.map(|process| process.path()).filter(is_outdated);
-    outdated.next().map(|_| EnvironmentFinding::BrokerOutdated)
+    outdated
+        .next()
+        .map(|_| Finding::Environment(EnvironmentFinding::BrokerOutdated))
 }
 
 #[cfg(test)]
@@ -189,6 +232,45 @@ mod tests {
         assert_eq!(exposed(&files, &[me + 1]), finding(Exposure::Owner(me)));
         set(0o646);
         assert_eq!(exposed(&files, &[me]), finding(Exposure::Mode(0o646)));
+    }
+
+    #[test]
+    fn files_of_sshd_and_their_folder_are_looked_at() {
+        let files = roots_files();
+        for path in ["/etc/ssh", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d"] {
+            assert!(files.contains(&PathBuf::from(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_without_room_or_without_files_left_is_found() {
+        let folder = Path::new("/store");
+        let path = || folder.to_owned();
+        assert_eq!(scarce(folder, 64, 1000, 64), []);
+        // No limit.
+        assert_eq!(scarce(folder, 64, 0, 0), []);
+        let used_up = EnvironmentFinding::FilesNearlyUsedUp {
+            path: path(),
+            left: 0,
+        };
+        assert_eq!(scarce(folder, 64, 1000, 0), [used_up]);
+        let full = EnvironmentFinding::DiskNearlyFull {
+            path: path(),
+            free: 63,
+        };
+        assert_eq!(scarce(folder, 63, 1000, 64), [full]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_asked_for_its_room_is_not_fine() {
+        let folder = tempfile::tempdir().unwrap();
+        let looped = folder.path().join("loop");
+        std::os::unix::fs::symlink(&looped, &looped).unwrap();
+        let found = room(&looped.join("db/twofa.db"));
+        assert!(
+            matches!(found[..], [Finding::NotExamined { .. }]),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -121,6 +121,8 @@ impl EnvironmentFinding {
         match self {
             Self::Exposed { .. } => "file-exposed",
             Self::DiskNearlyFull { .. } => "disk-nearly-full",
+            Self::FilesNearlyUsedUp { .. } => "disk-files-nearly-used-up",
+            Self::StoreUnwritable { .. } => "store-unwritable",
             Self::BrokerOutdated => "broker-outdated",
             Self::StoreUnavailable { .. } => "store-unavailable",
             Self::KeyExposed { .. } => "key-exposed",

@@ -1,5 +1,11 @@
 //! Whether the store opens, is whole and can be written. This looks at all of it.
 
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process;
+
 use nix::unistd::{AccessFlags, access};
 use twofa_store::StoreError;
 
@@ -20,15 +26,37 @@ pub(super) fn unopened(error: &AdminError) -> EnvironmentFinding {
     }
 }
 
-/// Findings if SQLite's own check finds the database malformed, or if it can only be read.
+/// Findings if SQLite's own check finds the database malformed, if it can only be read, or if nothing can be written there.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
     let damage = admin.store().damage()?;
     let damage = damage.map(|error| EnvironmentFinding::StoreDamaged { error });
-    // With the rights of the service, which this process has.
-    let is_read_only = access(&location().database, AccessFlags::W_OK).is_err();
-    let read_only = is_read_only.then_some(EnvironmentFinding::StoreReadOnly);
-    let found = damage.into_iter().chain(read_only);
+    let found = damage.into_iter().chain(unwritable(&location().database));
     Ok(found.map(Finding::Environment).collect())
+}
+
+/// Whether the database cannot be written, with the rights of the service, which this process has.
+fn unwritable(database: &Path) -> Option<EnvironmentFinding> {
+    if access(database, AccessFlags::W_OK).is_err() {
+        return Some(EnvironmentFinding::StoreReadOnly);
+    }
+    let error = try_to_write(database.parent()?).err()?;
+    let error = error.to_string();
+    Some(EnvironmentFinding::StoreUnwritable { error })
+}
+
+/// Writes a page into a file of no name in `folder`, as SQLite would next to the database: what a file system says of its
+/// room is not all that can be in the way.
+fn try_to_write(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".doctor-{}", process::id()));
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    fs::remove_file(&path)?;
+    file.write_all(&[0; 4096])?;
+    file.sync_all()
 }
 
 /// A finding if the log is not what was written.
@@ -44,6 +72,18 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+
+    #[test]
+    fn a_folder_into_which_nothing_can_be_written_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("twofa.db");
+        fs::write(&database, "").unwrap();
+        assert_eq!(unwritable(&database), None);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // No file can be made here, even by root.
+        let found = try_to_write(Path::new("/proc"));
+        assert!(found.is_err(), "{found:?}");
+    }
 
     #[test]
     fn a_store_that_does_not_open_is_a_finding_and_a_key_that_others_can_read_is_named() {

@@ -92,6 +92,12 @@ pub(super) fn line(question: &str, offered: &str) -> Result<String, CommandError
     })
 }
 
+/// The names in a list that was typed: blanks separate them as well as commas.
+pub(super) fn words(typed: &str) -> Vec<&str> {
+    let words = typed.split(|letter: char| letter == ',' || letter.is_whitespace());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
 /// Asks whether to go on; `offered` is what Enter alone means.
 pub(super) fn agree(question: &str, offered: bool) -> Result<bool, CommandError> {
     let hint = if offered { "[Y/n]" } else { "[y/N]" };
@@ -200,4 +206,17 @@ fn left() -> CommandError {
 
 fn ended(why: &str) -> CommandError {
     CommandError::new(Failure::Failed, why).hinted(texts::GO_ON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_blanks_or_commas_between_them_stay_names_of_their_own() {
+        for typed in ["ssh sudo", "ssh,sudo", "ssh, sudo", " ssh ,\tsudo,"] {
+            assert_eq!(words(typed), ["ssh", "sudo"], "{typed:?}");
+        }
+        assert_eq!(words("all"), ["all"]);
+    }
 }

@@ -419,6 +419,18 @@ pub enum EnvironmentFinding {
         /// How many MiB are left.
         free: u64,
     },
+    /// The file system of the store has hardly room for another file.
+    FilesNearlyUsedUp {
+        /// The folder of the store.
+        path: PathBuf,
+        /// How many files can still be made.
+        left: u64,
+    },
+    /// Nothing can be written next to the store.
+    StoreUnwritable {
+        /// The error as it was reported.
+        error: String,
+    },
     /// The program of a running broker has been replaced.
     BrokerOutdated,
     /// The store does not open, so that everybody who needs a code is refused.

@@ -29,8 +29,12 @@ fn run(state: &State) -> Result<bool, CommandError> {
         return Ok(true);
     }
     let services = ask::line(texts::ENABLE_WHERE, texts::ALL)?;
-    let services = services.split_whitespace();
-    let services: Vec<_> = services.filter(|service| *service != texts::ALL).collect();
+    let services = ask::words(&services);
+    let services = if services.contains(&texts::ALL) {
+        Vec::new()
+    } else {
+        services
+    };
     let keys = ssh_keys(&services)?;
     let login = if state.is_anybody_asked() {
         vec!["--login-as", state.user.as_str()]

@@ -25,30 +25,10 @@ fn progress(state: &State) -> Progress {
 
 fn run(state: &State) -> Result<bool, CommandError> {
     let typed = ask::line(texts::WHICH_SERVICES, state.setting("services"))?;
-    let services = list(&typed);
+    let services = ask::words(&typed).join(",");
     if services == state.setting("services") {
         return Ok(true);
     }
     let command = ["policy", "set", &format!("services={services}")];
     change(&command, Offer::WithoutWarning)
-}
-
-/// The words of `typed` as the policy takes them. Blanks separate them as well as commas.
-fn list(typed: &str) -> String {
-    let words = typed.split(|letter: char| letter == ',' || letter.is_whitespace());
-    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-    words.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_with_blanks_or_commas_between_them_stay_names_of_their_own() {
-        for typed in ["ssh sudo", "ssh,sudo", "ssh, sudo", " ssh ,\tsudo,"] {
-            assert_eq!(list(typed), "ssh,sudo", "{typed:?}");
-        }
-        assert_eq!(list("all"), "all");
-    }
 }
