@@ -11,6 +11,7 @@
 //! - [`context`] is what all of these work with;
 //! - [`identity`] finds out who asks, about whom, and what is known of them;
 //! - [`process`] resets what the starting program has set, gives up root, and writes the log;
+//! - [`sshd`] reads sshd's configuration, for the doctor and for changes of it;
 //! - [`text`] has every sentence that people read.
 //!
 //! [`admin`] is administration as a library, for the command line: it uses all of them but [`daemon`]. [`client`] is the
@@ -28,6 +29,7 @@ pub mod methods;
 pub mod process;
 pub mod requests;
 pub mod sending;
+pub mod sshd;
 #[cfg(test)]
 mod testing;
 pub mod text;

@@ -2,30 +2,18 @@
 
 use std::path::Path;
 
+use twofa_broker::sshd::config::{Block, Config, MAIN, Trial};
+use twofa_broker::sshd::connection::Connection;
+use twofa_broker::sshd::connections::candidates;
+
 use super::accounts::{is_root, roots, somebody_else};
-use super::config::{Block, Config, MAIN, Trial};
-use super::connection::Connection;
-use super::connections::candidates;
 use super::daemon::{CLIENT, FILE, ask, refused, reload};
 use super::settings::{self, Keys, Wanted};
 use super::ways::{Method, Settings, Skips, Way, closed, weakened};
 use crate::error::CommandError;
 use crate::pam_change::files;
-use crate::pam_change::step::Step;
+use crate::pam_change::step::{FOLDER, Step};
 
-/// Settings that decide who gets in.
-const DECIDING: [&str; 10] = [
-    "authenticationmethods",
-    "kbdinteractiveauthentication",
-    "challengeresponseauthentication",
-    "skeyauthentication",
-    "passwordauthentication",
-    "pubkeyauthentication",
-    "hostbasedauthentication",
-    "gssapiauthentication",
-    "permitrootlogin",
-    "usepam",
-];
 /// Users for whom a block is looked at.
 const MOST_PER_BLOCK: usize = 4;
 /// Once one is found to whom a block applies, so many others are tried: each takes sshd a hundredth of a second.
@@ -267,8 +255,9 @@ struct State {
 impl State {
     fn read(name: &str, own: Option<&str>) -> Result<Self, CommandError> {
         let config = Config::read((FILE, own))?;
-        let trial = config.trial(&format!("sshd-{name}"))?;
-        let port = trial.settings(None)?.0.value("port").to_owned();
+        let trial = config.trial(Path::new(FOLDER).join(format!("sshd-{name}")), ask)?;
+        let (text, _) = trial.settings(None)?;
+        let port = Settings::read(&text).value("port").to_owned();
         Ok(Self {
             config,
             trial,
@@ -280,7 +269,8 @@ impl State {
         &self,
         connection: Option<&Connection>,
     ) -> Result<(Settings, Vec<usize>), CommandError> {
-        self.trial.settings(connection)
+        let (text, blocks) = self.trial.settings(connection)?;
+        Ok((Settings::read(&text), blocks))
     }
 
     fn local(&self, user: &str) -> Connection {
@@ -376,13 +366,5 @@ impl State {
         };
         let (_, place, line) = &block.lines[at];
         format!("{place} ('{line}')")
-    }
-}
-
-impl Block {
-    /// The first of its lines that decides who gets in.
-    fn deciding(&self) -> Option<usize> {
-        let mut names = self.lines.iter().map(|(name, _, _)| name.as_str());
-        names.position(|name| DECIDING.contains(&name))
     }
 }

@@ -7,9 +7,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use twofa_broker::Failure;
+use twofa_broker::sshd::config::ConfigError;
+use twofa_broker::sshd::connection::Connection;
 
 use super::accounts::is_root;
-use super::connection::Connection;
 use super::ways::{Settings, Way};
 use crate::error::CommandError;
 use crate::pam_change::files;
@@ -108,6 +109,15 @@ pub(super) fn ask(arguments: &[&str]) -> Result<String, String> {
 
 pub(super) fn refused(said: &str) -> CommandError {
     CommandError::new(Failure::Failed, format!("sshd: {}", said.trim()))
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::File { path, error } => files::failed(&path, &error),
+            ConfigError::Refused(said) => refused(&said),
+        }
+    }
 }
 
 pub(super) fn run(program: &str, arguments: &[&str]) -> Result<Output, CommandError> {

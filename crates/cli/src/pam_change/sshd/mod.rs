@@ -2,16 +2,13 @@
 //!
 //! sshd's method `password` can show no prompt, and a login with a key does not come to PAM's `auth` at all unless
 //! `AuthenticationMethods` demands it. [`settings`] says what to write for the ways in that sshd has now ([`ways`]), and
-//! [`stack`] what PAM needs for people with a key. [`config`] reads the files with all that they include and asks sshd about
-//! copies of them, through its [`daemon`], for [`connections`] that stand for each `Match` block; [`checks`] finds those which a change would keep
+//! [`stack`] what PAM needs for people with a key. [`config`](twofa_broker::sshd::config) reads the files with all that they include and asks sshd about
+//! copies of them, through its [`daemon`], for [connections](twofa_broker::sshd::connections) that stand for each `Match` block; [`checks`] finds those which a change would keep
 //! out, or let in with less. [`proof`] logs in, with a key and with a password. [`block`] finds our lines again.
 
 mod accounts;
 mod block;
 mod checks;
-mod config;
-mod connection;
-mod connections;
 mod daemon;
 pub(super) mod proof;
 mod settings;

@@ -6,22 +6,32 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::connection::Connection;
-use super::daemon::{ask, refused};
-use super::ways::Settings;
-use crate::error::CommandError;
-use crate::pam_change::files;
-use crate::pam_change::step::FOLDER;
 
-pub(super) const MAIN: &str = "/etc/ssh/sshd_config";
+/// The file that sshd reads first.
+pub const MAIN: &str = "/etc/ssh/sshd_config";
 /// Patterns of `Include` that are no paths are below it.
 const DIRECTORY: &str = "/etc/ssh";
 /// As deep as sshd follows `Include`.
 const DEEPEST: usize = 16;
+/// Settings that decide who gets in.
+const DECIDING: [&str; 10] = [
+    "authenticationmethods",
+    "kbdinteractiveauthentication",
+    "challengeresponseauthentication",
+    "skeyauthentication",
+    "passwordauthentication",
+    "pubkeyauthentication",
+    "hostbasedauthentication",
+    "gssapiauthentication",
+    "permitrootlogin",
+    "usepam",
+];
 /// The names of the variables that tell which block applies.
 const VARIABLE: &str = "TWOFA_BLOCK_";
 /// The copies of all files, and those without `Match` blocks: where some criteria are used, sshd shows no settings without a
@@ -31,31 +41,51 @@ const BLOCKS: &str = "blocks";
 const PLAIN: &str = "plain";
 const GENERAL: &str = "general";
 
+/// Runs sshd with arguments; returns what it prints, or what it complains of.
+pub type Ask = fn(&[&str]) -> Result<String, String>;
+
+/// Why a configuration cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// Its path.
+        path: String,
+        /// The error as it was reported.
+        error: io::Error,
+    },
+    /// sshd does not accept the files; what it says.
+    #[error("{0}")]
+    Refused(String),
+}
+
 /// The files of sshd's configuration.
 #[derive(Debug, Default)]
-pub(super) struct Config {
+pub struct Config {
     files: BTreeMap<String, String>,
-    pub(super) blocks: Vec<Block>,
+    /// Its `Match` blocks, in sshd's order.
+    pub blocks: Vec<Block>,
     /// What cannot be followed, as sentences.
-    pub(super) doubts: Vec<String>,
+    pub doubts: Vec<String>,
 }
 
 /// A `Match` block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub struct Block {
     /// As `FILE:LINE`.
-    pub(super) place: String,
+    pub place: String,
     /// The line without `Match`.
-    pub(super) criteria: String,
+    pub criteria: String,
     /// Criteria and their patterns, with those of the blocks around it. Names are in lower case.
-    pub(super) patterns: Vec<(String, String)>,
+    pub patterns: Vec<(String, String)>,
     /// Its settings: name, place and the line.
-    pub(super) lines: Vec<(String, String, String)>,
+    pub lines: Vec<(String, String, String)>,
 }
 
 impl Config {
     /// The files as they are, or as they would be with `own` as the text of twofa's file.
-    pub(super) fn read(own: (&str, Option<&str>)) -> Result<Self, CommandError> {
+    pub fn read(own: (&str, Option<&str>)) -> Result<Self, ConfigError> {
         let mut config = Self::default();
         config.add(MAIN, own, None, 0)?;
         Ok(config)
@@ -68,7 +98,7 @@ impl Config {
         own: (&str, Option<&str>),
         around: Option<usize>,
         depth: usize,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), ConfigError> {
         if depth > DEEPEST {
             self.doubts
                 .push(format!("{path}: included too deep, or by itself"));
@@ -77,7 +107,7 @@ impl Config {
         let text = if path == own.0 {
             own.1.unwrap_or_default().to_owned()
         } else {
-            let bytes = fs::read(path).map_err(|error| files::failed(path, &error))?;
+            let bytes = fs::read(path).map_err(|error| failed(path, error))?;
             String::from_utf8_lossy(&bytes).into_owned()
         };
         self.files.insert(path.to_owned(), text.clone());
@@ -141,21 +171,24 @@ impl Config {
     }
 
     /// Whether a file is part of it.
-    pub(super) fn has(&self, path: &str) -> bool {
+    pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)
     }
 
-    pub(super) fn text(&self, path: &str) -> Option<&str> {
+    /// The text of one of the files.
+    pub fn text(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(String::as_str)
     }
 
-    /// Copies the files.
-    pub(super) fn trial(&self, name: &str) -> Result<Trial, CommandError> {
-        let trial = Trial {
-            root: PathBuf::from(FOLDER).join(name),
-        };
+    /// Copies the files into the new folder `root`, in one that nobody but root may change, and has sshd check them.
+    pub fn trial(&self, root: PathBuf, ask: Ask) -> Result<Trial, ConfigError> {
+        let trial = Trial { root, ask };
         let write = || -> io::Result<()> {
             let _ = fs::remove_dir_all(&trial.root);
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&trial.root)?;
             for (path, text) in &self.files {
                 for part in [PLAIN, BLOCKS, GENERAL] {
                     let copy = trial.path(part, path);
@@ -167,7 +200,7 @@ impl Config {
             }
             Ok(())
         };
-        write().map_err(|error| files::failed(&trial.root.display().to_string(), &error))?;
+        write().map_err(|error| failed(&trial.root.display().to_string(), error))?;
         let main = trial.path(PLAIN, MAIN).display().to_string();
         ask(&["-t", "-f", &main]).map_err(|said| trial.refused(PLAIN, &said))?;
         Ok(trial)
@@ -230,10 +263,19 @@ impl Block {
     }
 }
 
+impl Block {
+    /// The number of the first of its lines that decides who gets in.
+    pub fn deciding(&self) -> Option<usize> {
+        let mut names = self.lines.iter().map(|(name, _, _)| name.as_str());
+        names.position(|name| DECIDING.contains(&name))
+    }
+}
+
 /// A copy of the configuration, which is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Trial {
+pub struct Trial {
     root: PathBuf,
+    ask: Ask,
 }
 
 impl Trial {
@@ -242,15 +284,16 @@ impl Trial {
     }
 
     /// What sshd says of a copy, as if it were the file itself.
-    fn refused(&self, part: &str, said: &str) -> CommandError {
-        refused(&said.replace(&self.root.join(part).display().to_string(), ""))
+    fn refused(&self, part: &str, said: &str) -> ConfigError {
+        ConfigError::Refused(said.replace(&self.root.join(part).display().to_string(), ""))
     }
 
-    /// The settings for a connection, and the numbers of the blocks that apply; without one, the settings outside of blocks.
-    pub(super) fn settings(
+    /// The settings for a connection as sshd prints them, and the numbers of the blocks that apply; without one, the settings
+    /// outside of blocks.
+    pub fn settings(
         &self,
         connection: Option<&Connection>,
-    ) -> Result<(Settings, Vec<usize>), CommandError> {
+    ) -> Result<(String, Vec<usize>), ConfigError> {
         let part = if connection.is_some() {
             BLOCKS
         } else {
@@ -262,19 +305,27 @@ impl Trial {
         if let Some(connection) = &connection {
             arguments.extend(["-C", connection]);
         }
-        let text = ask(&arguments).map_err(|said| self.refused(part, &said))?;
+        let text = (self.ask)(&arguments).map_err(|said| self.refused(part, &said))?;
         let numbers = text
             .lines()
             .filter_map(|line| line.strip_prefix("acceptenv "));
         let numbers =
             numbers.filter_map(|name| name.strip_prefix(VARIABLE)?.strip_suffix('.')?.parse().ok());
-        Ok((Settings::read(&text), numbers.collect()))
+        let numbers = numbers.collect();
+        Ok((text, numbers))
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+fn failed(path: &str, error: io::Error) -> ConfigError {
+    ConfigError::File {
+        path: path.to_owned(),
+        error,
     }
 }
 
@@ -287,7 +338,7 @@ fn absolute(pattern: &str) -> String {
 }
 
 /// The words of a line, without quotes; empty for a comment.
-pub(super) fn words(line: &str) -> Vec<String> {
+fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let (mut quote, mut is_open) = (None, false);

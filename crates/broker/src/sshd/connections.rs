@@ -18,7 +18,7 @@ const ADDRESSES: [&str; 3] = ["192.0.2.1", "2001:db8::1", "127.0.0.1"];
 
 /// Connections to which a block may apply; sshd says whether it does. Those of `people` come first. `None`: the block has
 /// a criterion for which none can be made up.
-pub(super) fn candidates(block: &Block, people: &[Connection]) -> Option<Vec<Connection>> {
+pub fn candidates(block: &Block, people: &[Connection]) -> Option<Vec<Connection>> {
     let accounts = accounts(people);
     let mut all: Vec<Connection> = people.to_vec();
     for (criterion, patterns) in &block.patterns {

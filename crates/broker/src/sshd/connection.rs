@@ -4,18 +4,24 @@ use std::fmt;
 
 /// A connection, as `sshd -C` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Connection {
-    pub(super) user: String,
-    pub(super) host: String,
-    pub(super) address: String,
-    pub(super) local_address: String,
-    pub(super) port: String,
-    pub(super) domain: String,
+pub struct Connection {
+    /// The name of the account.
+    pub user: String,
+    /// The name of the host that it comes from.
+    pub host: String,
+    /// The address that it comes from.
+    pub address: String,
+    /// The address that it was made to.
+    pub local_address: String,
+    /// The port that it was made to.
+    pub port: String,
+    /// The routing domain; may be empty.
+    pub domain: String,
 }
 
 impl Connection {
     /// A login of `user` from this machine.
-    pub(super) fn local(user: &str, port: &str) -> Self {
+    pub fn local(user: &str, port: &str) -> Self {
         Self {
             user: user.to_owned(),
             host: "localhost".to_owned(),
@@ -27,7 +33,7 @@ impl Connection {
     }
 
     /// Whether it can be written as `sshd -C` reads it.
-    pub(super) fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         let fields = [&self.user, &self.host, &self.domain];
         fields.into_iter().all(|field| !field.contains([',', '=']))
     }
