@@ -119,6 +119,11 @@ pub(crate) fn each(
     if names.len() > FEW {
         writeln!(io::stdout(), "{done} of {} done.", names.len())?;
     }
+    report(failed)
+}
+
+/// Reports all errors but the first, which is the command's.
+pub(crate) fn report(failed: Vec<CommandError>) -> Result<(), CommandError> {
     let mut failed = failed.into_iter();
     let first = failed.next();
     for error in failed {
@@ -129,7 +134,7 @@ pub(crate) fn each(
 
 impl Named {
     /// `error`, which for a line of a file says where it stands and not what it says: it may be anybody's file.
-    fn failure(&self, error: AdminError) -> CommandError {
+    pub(crate) fn failure(&self, error: AdminError) -> CommandError {
         let Some(place) = &self.place else {
             return error.into();
         };

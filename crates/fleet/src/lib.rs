@@ -15,6 +15,7 @@ pub mod certificate;
 pub mod client;
 mod error;
 pub mod identity;
+pub mod invitation;
 pub mod signed;
 pub mod stream;
 pub mod tls;

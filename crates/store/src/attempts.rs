@@ -334,7 +334,7 @@ fn count_attempt(tx: &Tx<'_>, account: &Account, tally: Tally) -> Result<Counted
 }
 
 /// The attempts in `tally` so far, or the lock that refuses further ones.
-fn attempts_before(
+pub(crate) fn attempts_before(
     tx: &Tx<'_>,
     record: &UserRecord,
     tally: Tally,
@@ -371,7 +371,7 @@ fn save_throttle(
 }
 
 /// Saves `throttle`, in which an attempt was just counted, and logs the lock that comes of it.
-fn save_failure(
+pub(crate) fn save_failure(
     tx: &Tx<'_>,
     account: &Account,
     record: &UserRecord,

@@ -5,12 +5,14 @@ use twofa_core::user::Verify;
 
 use crate::error::StoreError;
 use crate::event::Event;
-use crate::sql::{apps, backup_codes, fleet, security_keys, unproved, users};
+use crate::sql::{apps, backup_codes, fleet, invitations, security_keys, unproved, users};
 use crate::tx::Tx;
 
 impl Tx<'_> {
-    /// A user who sets up a second factor wants to be asked for it, whatever was set before there was one.
+    /// A user who sets up a first method wants to be asked for it, whatever was set before there was one, and an invitation is
+    /// used up.
     pub(crate) fn ask_from_now_on(&self, user: i64) -> Result<(), StoreError> {
+        invitations::use_up(self.db, user, self.now)?;
         users::end_opt_out(self.db, user)
     }
 

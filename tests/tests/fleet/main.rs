@@ -225,6 +225,52 @@ fn who_has_nothing_enrolled_sets_it_up_on_a_host_only_with_the_right() {
 }
 
 #[test]
+fn an_invitation_sets_up_a_first_method_on_a_host_once() {
+    let (server, _) = server();
+    let web1 = host();
+    let _cable = join(&server, &web1, "web1", 1, "");
+
+    let invited = server
+        .run("twofa user invite bob carol --for 2d --json")
+        .ok();
+    let invited: serde_json::Value = serde_json::from_str(&invited.stdout).unwrap();
+    let code = invited[0]["code"].as_str().unwrap().to_owned();
+    let enrolled = server.run("twofa user invite alice");
+    assert!(
+        enrolled.stderr.contains("has a second factor already"),
+        "{enrolled:?}"
+    );
+
+    let mut terminal = log_in(&web1, "bob");
+    terminal.expect("Invitation, as your administrator gave it to you: ");
+    // Somebody else's.
+    terminal.type_line(invited[1]["code"].as_str().unwrap());
+    terminal.expect("That is not your invitation.");
+    terminal.expect("Invitation: ");
+    terminal.type_line(&code.to_lowercase().replace('-', " "));
+    terminal.expect("Key:");
+    drop(terminal);
+
+    server
+        .run("twofa policy set fleet.changes=servers-only")
+        .ok();
+    let screen = assert_refused(log_in(&web1, "bob"), "bob");
+    assert!(screen.contains("none is set up for bob"), "{screen}");
+    let log = server
+        .run("twofa log --host web1 --event refused")
+        .ok()
+        .stdout;
+    assert!(log.contains("not the user's invitation"), "{log}");
+    assert!(
+        !server
+            .run("cat /var/log/twofad-server.log")
+            .ok()
+            .stdout
+            .contains(&code)
+    );
+}
+
+#[test]
 fn a_machine_that_is_half_a_host_lets_in_nobody_but_root_until_it_leaves() {
     let (server, _) = server();
     let web1 = host();

@@ -46,6 +46,12 @@ pub enum AdminError {
     /// There is no such account, of which there may still be a record.
     #[error("there is no account called '{0}'")]
     NoUser(String),
+    /// A user who has a method is not invited to set one up.
+    #[error("'{0}' has a second factor already")]
+    Enrolled(String),
+    /// There are no random numbers.
+    #[error("cannot get random numbers: {0}")]
+    Random(#[from] getrandom::Error),
     /// There is no record of the name.
     #[error("there is no record of '{0}'")]
     NothingKnown(String),

@@ -3,8 +3,10 @@
 use twofa_core::forecast::LockedOut;
 use twofa_core::user::Verify;
 use twofa_core::{Account, Method, Methods, Timestamp};
-use twofa_proto::UserStatus;
+use twofa_fleet::invitation;
+use twofa_proto::{Secret, UserStatus};
 use twofa_store::event::ReportedOutcome;
+use zeroize::Zeroizing;
 
 use super::checks::Remark;
 use super::{AdminError, Administration};
@@ -162,6 +164,15 @@ pub fn group_members(group: &str) -> Result<GroupMembers, AdminError> {
     accounts::members(group)?.ok_or_else(|| AdminError::NoGroup(group.to_owned()))
 }
 
+/// An invitation, as it is shown once.
+#[derive(Debug)]
+pub struct Invitation {
+    /// What the user types.
+    pub code: Secret,
+    /// Until when it works.
+    pub until: Timestamp,
+}
+
 impl Administration {
     /// Makes `change` to the user called `name`, and returns whether anything was different before.
     pub fn change_user(&self, name: &str, change: UserChange) -> Result<bool, AdminError> {
@@ -175,6 +186,23 @@ impl Administration {
             UserChange::Unlock => store.unlock(account, origin, now)?,
             UserChange::Reset => store.reset(account, origin, now)?,
         })
+    }
+
+    /// Makes the user called `name` a one-time code with which a first method can be set up in a login on a host of the fleet,
+    /// for so many seconds. It is stored nowhere. An earlier one ends.
+    pub fn invite(&self, name: &str, seconds: u64) -> Result<Invitation, AdminError> {
+        let account = accounts::find(name)?;
+        let account = &account.ok_or_else(|| AdminError::NoUser(name.to_owned()))?;
+        let mut bytes = Zeroizing::new([0; invitation::BYTES]);
+        getrandom::fill(&mut *bytes)?;
+        let code = Secret::from(invitation::code(*bytes));
+        let digest = invitation::digest(code.expose());
+        let (origin, now) = (self.origin(), self.now());
+        let until = now.after(seconds);
+        if !self.store().invite(account, digest, until, &origin, now)? {
+            return Err(AdminError::Enrolled(name.to_owned()));
+        }
+        Ok(Invitation { code, until })
     }
 
     /// Removes all that is known of `name`, under every uid it ever had: the account may be gone, or made again. Returns

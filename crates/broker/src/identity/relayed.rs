@@ -73,7 +73,19 @@ impl RelayedPeer {
     pub fn may(&self, request: &Request) -> Permission {
         let (act, service) = match request {
             Request::Login(login) | Request::Account(login) => (Act::Login, Some(&login.service)),
-            _ => (Act::Other, None),
+            Request::Status { .. }
+            | Request::EnrolApp { .. }
+            | Request::EnrolAddress { .. }
+            | Request::EnrolSecurityKey { .. }
+            | Request::Remove { .. }
+            | Request::Set { .. }
+            | Request::NewBackupCodes { .. }
+            | Request::Devices { .. }
+            | Request::RevokeDevices { .. }
+            | Request::OpenSession(_)
+            | Request::CloseSession { .. }
+            | Request::PasswordChanged { .. }
+            | Request::Sessions { .. } => (Act::Other, None),
         };
         let services = &self.rights.services;
         let is_its_service =

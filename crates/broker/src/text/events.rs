@@ -53,6 +53,9 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
         RefusalReason::OnePrompt => {
             "this client has only one prompt, and a code must be sent or a method set up first"
         }
+        RefusalReason::WrongInvitation => "the code typed is not the user's invitation",
+        RefusalReason::UsedInvitation => "the invitation has been used",
+        RefusalReason::ExpiredInvitation => "the invitation has expired: see 'twofa user invite'",
         RefusalReason::NotConfirmed => "the user was asked to enrol and did not",
         RefusalReason::NoMethod => {
             "the policy allows only methods for which no provider is set up: see 'twofa provider add'"
@@ -173,6 +176,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::Exempted(_)
         | Event::ExemptionEnded(_)
         | Event::UserAdded
+        | Event::UserInvited { .. }
         | Event::UserChanged(_)
         | Event::CodeSent { .. }
         | Event::CodeNotSent { .. }

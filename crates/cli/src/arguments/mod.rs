@@ -31,7 +31,10 @@ pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, K
 pub use session::{ChosenSessions, EndArguments, SessionCommand};
 pub use setup::SetupArguments;
 pub use store::{MoveArguments, StoreCommand};
-pub use user::{EndingUsers, ExemptArguments, ExemptionCommand, ListArguments, UserCommand, Users};
+pub use user::{
+    EndingUsers, ExemptArguments, ExemptionCommand, InviteArguments, ListArguments, UserCommand,
+    Users,
+};
 
 use self_service::SET_HELP;
 use setup::SETUP_HELP;

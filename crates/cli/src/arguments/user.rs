@@ -64,6 +64,15 @@ pub enum UserCommand {
         after_help = "Examples:\n  twofa user release alice\n  twofa user release --group staff"
     )]
     Release(Users),
+    /// On a fleet server, make users one-time codes with which they set up a second factor in a login on a host
+    ///
+    /// A server cannot see whether the password was right on a host, so users without a second factor type this code there
+    /// first. It is shown once, works until a first method is set up, and takes the place of an earlier one. Users with an
+    /// address on file need none: a code is sent there.
+    #[command(
+        after_help = "Examples:\n  twofa user invite alice\n  twofa user invite --group staff --for 14d\n  twofa user invite --from-file names.txt --json"
+    )]
+    Invite(InviteArguments),
     /// Unlock users and clear their wrong codes
     #[command(after_help = "Example:\n  twofa user unlock alice")]
     Unlock(EndingUsers),
@@ -81,6 +90,17 @@ Examples:
     /// Remove users from the record, including those whose account is gone
     #[command(after_help = "Example:\n  twofa user remove alice")]
     Remove(EndingUsers),
+}
+
+/// Whom to invite, and for how long.
+#[derive(Debug, Args)]
+pub struct InviteArguments {
+    /// The users.
+    #[command(flatten)]
+    pub users: Users,
+    /// How long the codes work, at most 90d
+    #[arg(long = "for", value_name = "DURATION", default_value = "7d")]
+    pub lifetime: Duration,
 }
 
 /// Which users to list.

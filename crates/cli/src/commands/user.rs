@@ -3,19 +3,23 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use twofa_broker::Failure;
 use twofa_broker::admin::Administration;
-use twofa_broker::admin::users::{ListedUser, StatusKind, UserChange, UserFilter};
+use twofa_broker::admin::users::{Invitation, ListedUser, StatusKind, UserChange, UserFilter};
 use twofa_broker::clock;
 use twofa_core::Method;
 
 use super::session::Ender;
 use super::{exemption, self_service};
-use crate::arguments::{EndingUsers, ListArguments, UserCommand, Users};
+use crate::arguments::{EndingUsers, InviteArguments, ListArguments, UserCommand, Users};
 use crate::bulk::Named;
 use crate::error::CommandError;
 use crate::messages::{self, moment, policy, rfc3339, user as texts};
 use crate::output::{Listing, Output, Value};
 use crate::{bulk, client};
+
+/// The longest time that an invitation works, in seconds: 90 days.
+const LONGEST_INVITATION: u64 = 90 * 86_400;
 
 pub(crate) fn run(command: &UserCommand, output: Output) -> Result<(), CommandError> {
     if !client::is_root() {
@@ -33,6 +37,7 @@ pub(crate) fn run(command: &UserCommand, output: Output) -> Result<(), CommandEr
         UserCommand::Add(users) => change(users, UserChange::Add),
         UserCommand::Require(users) => require(users),
         UserCommand::Release(users) => change(users, UserChange::Release),
+        UserCommand::Invite(arguments) => invite(arguments, output),
         UserCommand::Unlock(users) => change_and_end(users, UserChange::Unlock),
         UserCommand::Reset(users) => change_and_end(users, UserChange::Reset),
         UserCommand::Remove(users) => remove(users),
@@ -134,6 +139,49 @@ fn list_one(user: &ListedUser, listing: &mut Listing) -> io::Result<()> {
             Value::Text(user.passed_at.map_or_else(|| "never".to_owned(), moment)),
         ]
     })
+}
+
+/// An invitation as JSON has it.
+#[derive(Debug, Serialize)]
+struct Invited<'a> {
+    user: &'a str,
+    code: &'a str,
+    until: String,
+}
+
+/// Makes each of the users a code and shows it, the only time that it is shown.
+fn invite(arguments: &InviteArguments, output: Output) -> Result<(), CommandError> {
+    let InviteArguments { users, lifetime } = arguments;
+    let seconds = lifetime.seconds();
+    if !(1..=LONGEST_INVITATION).contains(&seconds) {
+        return Err(CommandError::new(
+            Failure::Usage,
+            "--for takes a duration of at most 90d",
+        ));
+    }
+    let names = bulk::names(users)?;
+    let admin = client::open()?;
+    let mut listing = output.listing(&["USER", "CODE", "UNTIL"]);
+    let mut failed = Vec::new();
+    for named in &names {
+        match admin.invite(named.name(), seconds) {
+            Ok(Invitation { code, until }) => {
+                let row = Invited {
+                    user: named.name(),
+                    code: code.expose(),
+                    until: rfc3339(until),
+                };
+                let text = |text: &str| Value::Text(text.to_owned());
+                listing.row(&row, || {
+                    let until = Value::Text(moment(until));
+                    vec![text(named.name()), text(code.expose()), until]
+                })?;
+            }
+            Err(error) => failed.push(named.failure(error)),
+        }
+    }
+    listing.end("Nobody was invited.")?;
+    bulk::report(failed)
 }
 
 fn require(users: &Users) -> Result<(), CommandError> {

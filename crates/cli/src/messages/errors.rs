@@ -14,6 +14,7 @@ const fn kind(error: &AdminError) -> Failure {
     match error {
         AdminError::Store(_)
         | AdminError::Privileges(_)
+        | AdminError::Random(_)
         | AdminError::NameService(_)
         | AdminError::Person(_)
         | AdminError::ProviderSealed { .. } => Failure::Unavailable,
@@ -28,6 +29,7 @@ const fn kind(error: &AdminError) -> Failure {
         | AdminError::NoKind(_) => Failure::NotFound,
         AdminError::ChangedMeanwhile(_)
         | AdminError::ProviderExists(_)
+        | AdminError::Enrolled(_)
         | AdminError::LogKeyExists
         | AdminError::NotAsked { .. } => Failure::Failed,
         AdminError::BadRulebook(_)

@@ -93,6 +93,9 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::HostCutOff { name, people } => {
             format!("'{name}', after wrong codes for {people} people within an hour")
         }
+        Event::UserInvited { until } => {
+            format!("until {}", moment(Timestamp::from_unix(*until), at))
+        }
         Event::DeviceTrusted { device, until } | Event::TrustRenewed { device, until } => {
             trusted_until(device, *until, at)
         }

@@ -6,7 +6,7 @@ use super::values::{
     self, Invalid, bounded_duration, bounded_number, channels, choice, countries, country, methods,
     switch, written_channels, written_switch,
 };
-use super::{Enrolment, Mode, Policy};
+use super::{Enrolment, FleetChanges, Mode, Policy};
 use crate::channel::PerChannel;
 use crate::device::trust::{Identity, Offer};
 use crate::duration::Duration;
@@ -99,7 +99,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 37] = [
+pub static KEYS: [PolicyKey; 38] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -661,6 +661,28 @@ pub static KEYS: [PolicyKey; 37] = [
             Ok(())
         },
         write: |policy| policy.shared_accounts.to_string(),
+    },
+    PolicyKey {
+        name: "fleet.changes",
+        values: "everywhere or servers-only",
+        form: ValueForm::Text,
+        default: "everywhere",
+        help: "On a server, let people set up methods in logins on hosts, after an invitation or another code that the server has verified, or on servers only",
+        per_class: false,
+        stricter: "",
+        on_host: OnHost::Fleet,
+        read: |policy, text| {
+            policy.fleet_changes = match text {
+                "everywhere" => FleetChanges::Everywhere,
+                "servers-only" => FleetChanges::ServersOnly,
+                _ => return Err(Invalid::Value),
+            };
+            Ok(())
+        },
+        write: |policy| match policy.fleet_changes {
+            FleetChanges::Everywhere => "everywhere".to_owned(),
+            FleetChanges::ServersOnly => "servers-only".to_owned(),
+        },
     },
     PolicyKey {
         name: "fleet.people-hourly",

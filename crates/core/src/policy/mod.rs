@@ -61,6 +61,8 @@ pub struct Policy {
     pub shared_accounts: SharedAccounts,
     /// What a host of the fleet may ask a server.
     pub hosts: HostLimits,
+    /// Where people may change their methods.
+    pub fleet_changes: FleetChanges,
 }
 
 /// Whom a login asks for a second factor. The stricter is the greater.
@@ -120,6 +122,15 @@ impl SendLimits {
     pub fn sms_daily_unverified(&self) -> u32 {
         (self.sms_daily / 5).max(1)
     }
+}
+
+/// Where people whose account is shared with a fleet may set up methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetChanges {
+    /// On hosts too, after a code that a server has verified.
+    Everywhere,
+    /// On servers.
+    ServersOnly,
 }
 
 /// How much a host of the fleet may ask a server.
@@ -203,6 +214,7 @@ impl Default for Policy {
                 people_hourly: 1000,
                 wrong_people_hourly: 20,
             },
+            fleet_changes: FleetChanges::Everywhere,
         }
     }
 }

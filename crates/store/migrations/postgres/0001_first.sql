@@ -455,6 +455,15 @@ CREATE INDEX conversation_until ON conversation (until);
 CREATE INDEX conversation_of_host ON conversation (host) WHERE is_over = 0;
 CREATE INDEX conversation_of_account ON conversation (account) WHERE is_over = 0;
 
+-- One-time codes with which users set up their first method in a login on a host of the fleet; the last one of each user.
+CREATE TABLE invitation (
+    "user"  bigint PRIMARY KEY REFERENCES "user" (id) ON DELETE CASCADE,
+    digest  bytea NOT NULL, -- SHA-256 of the code
+    made_at bigint NOT NULL,
+    until   bigint NOT NULL,
+    used_at bigint          -- when the first method was set up
+);
+
 -- On a host: the fleet that it has joined.
 CREATE TABLE joined_fleet (
     id        bigint PRIMARY KEY CHECK (id = 1),

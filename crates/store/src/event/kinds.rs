@@ -129,6 +129,11 @@ pub enum Event {
     ExemptionEnded(ExemptionFields),
     /// An administrator made a record.
     UserAdded,
+    /// An administrator made a one-time code with which a user can set up a first method on a host of the fleet.
+    UserInvited {
+        /// Until when it works, in seconds since 1970.
+        until: i64,
+    },
     /// What a user set, or an administrator for one, that is no method.
     UserChanged(UserChange),
     /// A code was sent.
@@ -380,6 +385,7 @@ impl Event {
             | Self::Exempted(_)
             | Self::ExemptionEnded(_)
             | Self::UserAdded
+            | Self::UserInvited { .. }
             | Self::CodeSent { .. }
             | Self::CodeNotSent { .. }
             | Self::ProviderAdded { .. }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 58] = [
+pub const EVENT_NAMES: [EventName; 59] = [
     event(
         "passed",
         "method label channel kind",
@@ -120,6 +120,11 @@ pub const EVENT_NAMES: [EventName; 58] = [
         "An administrator ended an exemption",
     ),
     event("user-added", "", "An administrator made a record of a user"),
+    event(
+        "user-invited",
+        "until",
+        "An administrator made a one-time code with which a user can set up a first method on a host",
+    ),
     event(
         "user-changed",
         "setting channel value method",

@@ -50,6 +50,12 @@ pub enum RefusalReason {
     OnePrompt,
     /// The user was asked to enrol and did not.
     NotConfirmed,
+    /// It is not the user's invitation.
+    WrongInvitation,
+    /// The invitation was used already: a first method has been set up since it was made.
+    UsedInvitation,
+    /// The invitation has expired.
+    ExpiredInvitation,
     /// No method that the policy allows can be enrolled: nothing carries its codes.
     NoMethod,
     /// Nothing carries codes to the address by which the user would have to be proved.

@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 36] = [
+pub(crate) static TABLES: [Table; 37] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -108,6 +108,7 @@ pub(crate) static TABLES: [Table; 36] = [
         "fleet_server",
         "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at",
     ),
+    table("invitation", "user, digest, made_at, until, used_at"),
     table("host_person", "host, name, uid, asked_at"),
     table(
         "host_attempts",

@@ -11,6 +11,7 @@ use twofa_fleet::stream::ToServer;
 use twofa_fleet::tls::HostCertificates;
 use twofa_fleet::token::Address;
 use twofa_fleet::wire::{FirstFactor, FromHost, FromServer, HostAnswer, HostLogin, Verdict};
+use twofa_proto::Secret;
 use twofa_proto::codec::CodecError;
 use twofa_store::{EventFilter, HostJoin, HostRights, NewApp, NewHost, Origin, Store};
 
@@ -309,6 +310,102 @@ fn what_a_host_may_not_claim_is_refused() {
         let (messages, _) = heard(&mut link);
         assert!(is_prompt(&messages));
     }
+}
+
+/// Everything that a host can say around a claim: as whom it asks, in which phase, and what it says of the password.
+fn circumstances(login: &HostLogin) -> Vec<HostLogin> {
+    let mut all = Vec::new();
+    for first_factor in [
+        FirstFactor::Shown,
+        FirstFactor::LaterLine,
+        FirstFactor::Unknown,
+    ] {
+        for asked_by in [0, login.uid, 1000] {
+            for (is_account, may_ask) in [(false, false), (true, false), (true, true)] {
+                for behind_password in [false, true] {
+                    all.push(HostLogin {
+                        first_factor,
+                        asked_by,
+                        is_account,
+                        may_ask,
+                        behind_password,
+                        // It comes from where nobody is asked, if anywhere.
+                        remote_host: Some("127.0.0.1".into()),
+                        is_sshd: !is_account,
+                        ..login.clone()
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The code that the user's app shows now.
+fn right_code() -> String {
+    let totp = totp_rs::Builder::new()
+        .with_secret(vec![7; 20])
+        .build_noncompliant();
+    totp.generate(u64::try_from(now().unix()).unwrap())
+        .to_string()
+}
+
+/// Sends `login` as a new conversation and answers each prompt with `typed`, until the end.
+fn converse(
+    server: &Server,
+    link: &mut ToServer,
+    login: &HostLogin,
+    typed: Option<&str>,
+) -> (Vec<FromServer>, Verdict) {
+    let login = HostLogin {
+        conversation: server.login().conversation,
+        ..login.clone()
+    };
+    link.send(&FromHost::Login(login.clone())).unwrap();
+    let mut all = Vec::new();
+    for number in 1.. {
+        let (messages, is_closed) = heard(link);
+        assert!(!is_closed, "{login:?}");
+        all.extend(messages);
+        if let Some(verdict) = verdict(&all) {
+            return (all, verdict);
+        }
+        let answer = HostAnswer {
+            answer: typed.map(Secret::from),
+            ..answer(&login, number, "")
+        };
+        link.send(&FromHost::Answer(answer)).unwrap();
+    }
+    unreachable!()
+}
+
+#[test]
+fn no_claim_in_any_circumstances_with_any_answer_lets_in_whom_the_host_may_not_ask_about() {
+    let server = Server::new();
+    let own = server.joined();
+    let before = server.store.snapshot(&server.user).unwrap();
+    let mut link = server.connect(&own);
+    let code = right_code();
+    for claim in claims(&server.login())
+        .iter()
+        .take(5)
+        .flat_map(circumstances)
+    {
+        for answer in [Some(code.as_str()), Some("000000"), Some(""), None] {
+            let (messages, verdict) = converse(&server, &mut link, &claim, answer);
+            let lets_in = matches!(
+                verdict,
+                Verdict::Passed | Verdict::NotRequired | Verdict::Exempt
+            );
+            assert!(!lets_in, "{claim:?} {answer:?} {messages:?}");
+        }
+    }
+    // Nothing has become of the person of whom it knew a code.
+    let after = server.store.snapshot(&server.user).unwrap();
+    assert_eq!(after.generation, before.generation);
+    assert_eq!(after.user.throttle, before.user.throttle);
+    let (_, verdict) = converse(&server, &mut link, &server.login(), Some(&right_code()));
+    assert_eq!(verdict, Verdict::Passed);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use twofa_store::event::RefusalReason;
 use twofa_store::{Settlement, StoreError, Tally};
 
 use super::challenge::conclude;
+use super::invitation;
 use super::origin;
 use super::outcome::LoginOutcome;
 use super::request::{self, LoginError, LoginRequest};
@@ -44,6 +45,12 @@ pub(super) fn enrol(
         request.record_refusal(RefusalReason::OnePrompt)?;
         let outcome = LoginOutcome::new(Verdict::Denied, reasons::ONE_PROMPT_TO_ENROL);
         return request::refuse(messages::ONE_PROMPT_TO_ENROL, outcome, terminal);
+    }
+    if request.needs_invitation
+        && !is_proved
+        && let Some(refused) = invitation::ask(request, terminal)?
+    {
+        return Ok(refused);
     }
     let mut answering = AnsweringTerminal::new(terminal);
     let with_hint = request

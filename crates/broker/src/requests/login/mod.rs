@@ -3,8 +3,8 @@
 //! This file picks the next step: none, a refusal, [`security_key`] where sshd has proved one, [`challenge`] or [`enrolment`]
 //! once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and [`unproved`]
 //! otherwise. [`report`] records what a login would be asked where the mode is report. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
-//! ends with. [`relayed`] is a login on a host of the fleet, for which this machine decides, and
-//! [`exchange`] its person as far as one message goes.
+//! ends with. [`relayed`] is a login on a host of the fleet, for which this machine decides, with an [`invitation`] before
+//! enrolment, and [`exchange`] its person as far as one message goes.
 
 mod appended;
 mod challenge;
@@ -12,6 +12,7 @@ mod confirm;
 mod device;
 mod enrolment;
 mod exchange;
+mod invitation;
 mod origin;
 mod outcome;
 mod relayed;
@@ -217,6 +218,7 @@ fn begin(
         exemption: exemption.as_ref(),
         device: &device,
         is_account,
+        needs_invitation: false,
         trust_hint: hint.as_deref(),
     };
     let outcome = match confirm::finish(&request, terminal)? {

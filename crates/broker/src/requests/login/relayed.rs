@@ -4,6 +4,7 @@
 //! device becomes trusted, no key that sshd verified counts, no method is set up unless the host may.
 
 use twofa_core::exemption::LoginSource;
+use twofa_core::policy::FleetChanges;
 use twofa_core::{Account, Decision, Denial, Membership};
 use twofa_proto::{Done, Login, Request, Verdict};
 use twofa_store::event::RefusalReason;
@@ -125,6 +126,7 @@ fn begin(
     let person = Person::load(services.store, account)?;
     let device = LoginDevice::none()?;
     let (decision, exemption) = person.decide(account, source, false, services.now());
+    let rights = within_rights(services, host, &person, account, decision)?;
     let request = LoginRequest {
         context: Context {
             services,
@@ -135,10 +137,11 @@ fn begin(
         },
         asker,
         login,
-        decision: within_rights(host, decision),
+        decision: rights.decision,
         exemption: exemption.as_ref(),
         device: &device,
         is_account: matches!(relayed.request, Request::Account(_)),
+        needs_invitation: rights.needs_invitation,
         trust_hint: None,
     };
     let sets_up = matches!(request.decision, Decision::Enrol | Decision::Replace)
@@ -217,18 +220,48 @@ fn why_stopped(
 }
 
 /// What the host may have done of what was decided.
-fn within_rights(host: &RelayedPeer, decision: Decision) -> Decision {
-    match decision {
-        Decision::Enrol if !host.may_set_up() => Decision::Deny(Denial::NotEnrolled),
-        Decision::Replace if !host.may_set_up() => Decision::Deny(Denial::NotAllowed),
-        decision => decision,
-    }
+struct Rights {
+    decision: Decision,
+    needs_invitation: bool,
+}
+
+/// Nothing is set up on the host's word alone: a code that this server sends to an address on file, an invitation or a code
+/// of a method that is enrolled comes first, unless an administrator trusts the host with that.
+fn within_rights(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    person: &Person,
+    account: &Account,
+    decision: Decision,
+) -> Result<Rights, LoginError> {
+    let rulebook = &person.snapshot.rules.rulebook;
+    let may_change = rulebook.machine().fleet_changes == FleetChanges::Everywhere;
+    let allowed = |decision| Rights {
+        decision,
+        needs_invitation: false,
+    };
+    Ok(match decision {
+        Decision::Enrol if !may_change => allowed(Decision::Deny(Denial::NotEnrolled)),
+        Decision::Enrol if host.may_set_up() || person.has_address_on_file() => allowed(decision),
+        Decision::Enrol if services.store.is_invited(account)? => Rights {
+            decision,
+            needs_invitation: true,
+        },
+        Decision::Enrol => allowed(Decision::Deny(Denial::NotEnrolled)),
+        Decision::Replace if !may_change => allowed(Decision::Deny(Denial::NotAllowed)),
+        Decision::Replace
+        | Decision::NotRequired(_)
+        | Decision::Trusted
+        | Decision::Challenge
+        | Decision::Deny(_) => allowed(decision),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Bench, ScriptedTerminal, TOKEN_CODES, clock};
+    use twofa_fleet::invitation;
     use twofa_store::{EventFilter, HostJoin, HostRights, NewHost};
 
     const KEY: [u8; 32] = [2; 32];
@@ -396,5 +429,109 @@ mod tests {
             "{:?}",
             terminal.shown
         );
+    }
+
+    /// An invitation of the bench's user, in force for a minute.
+    fn invite(bench: &Bench) -> String {
+        let code = invitation::code([5; invitation::BYTES]);
+        let (digest, until) = (invitation::digest(&code), clock().after(60));
+        let (user, origin) = (&bench.alice, &bench.origin);
+        let invited = bench.store.invite(user, digest, until, origin, clock());
+        assert!(invited.unwrap());
+        code
+    }
+
+    #[test]
+    fn an_invitation_leads_to_a_first_method_on_any_host_and_what_is_none_does_not() {
+        let bench = Bench::with_local_account();
+        add_host(&bench, HostRights::default());
+        let host = peer(&bench);
+        let code = invite(&bench);
+        let mut terminal = ScriptedTerminal::new()
+            .types("AAAA-AAAA-AAAA-AAAA")
+            .types(&code)
+            .types("");
+        run(&bench, &host, &bench.alice, &mut terminal);
+        let shown = terminal.shown.concat();
+        assert!(shown.contains("That is not your invitation."), "{shown}");
+        assert!(shown.contains("Key:"), "{shown}");
+        assert_eq!(bench.refusals()[0], RefusalReason::WrongInvitation);
+
+        let wrong = "BBBB-BBBB-BBBB-BBBB";
+        let mut terminal = ScriptedTerminal::new()
+            .types(wrong)
+            .types(wrong)
+            .types(wrong);
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!(verdict, Verdict::TriesUsedUp);
+        assert!(!terminal.shown.concat().contains("Key:"));
+
+        bench.policy(&[("fleet.changes", "servers-only")]);
+        let mut terminal = ScriptedTerminal::new();
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!(verdict, Verdict::Denied);
+    }
+
+    #[test]
+    fn a_host_with_people_asks_about_them_and_all_others_are_refused_alike() {
+        let bench = Bench::with_local_account().with_token();
+        let group = |people: &str| HostRights {
+            people: Some(people.to_owned()),
+            ..HostRights::default()
+        };
+        add_host(&bench, group("nogroup"));
+        let host = peer(&bench);
+        let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]);
+        let (verdict, _) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!(verdict, Verdict::Passed);
+
+        let unknown = Account {
+            name: "nobody-by-this-name".into(),
+            uid: 4_000_000,
+        };
+        let namesake = Account {
+            uid: bench.alice.uid - 1,
+            ..bench.alice.clone()
+        };
+        let mut answers = Vec::new();
+        for (people, account) in [
+            ("root", &bench.alice),
+            ("no-such-group", &bench.alice),
+            ("nogroup", &unknown),
+            ("nogroup", &namesake),
+        ] {
+            let host = RelayedPeer {
+                rights: group(people),
+                ..host.clone()
+            };
+            let mut terminal = ScriptedTerminal::new();
+            let (verdict, _) = run(&bench, &host, account, &mut terminal);
+            answers.push((verdict, terminal.shown));
+        }
+        assert_eq!(answers[0].0, Verdict::Denied);
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+    }
+
+    #[test]
+    fn a_host_that_asks_about_too_many_people_is_refused_before_anybody_is_looked_up() {
+        let bench = Bench::with_local_account();
+        bench.policy(&[("fleet.people-hourly", "1")]);
+        add_host(&bench, HostRights::default());
+        let host = peer(&bench);
+        let stranger = |uid| Account {
+            name: format!("stranger{uid}"),
+            uid,
+        };
+        let ask = |account: &Account| {
+            let mut terminal = ScriptedTerminal::new();
+            let (verdict, why) = run(&bench, &host, account, &mut terminal);
+            (verdict, why, terminal.shown.concat())
+        };
+        let (_, first, _) = ask(&stranger(4_000_001));
+        let (verdict, second, shown) = ask(&bench.alice);
+        assert!(!first.contains("too many people"), "{first}");
+        assert!(second.contains("too many people"), "{second}");
+        assert_eq!(verdict, Verdict::Denied);
+        assert!(shown.contains("stopped after too many requests"), "{shown}");
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct LoginRequest<'a> {
     pub(super) device: &'a LoginDevice,
     /// Whether this is the account phase.
     pub(super) is_account: bool,
+    /// Whether an invitation comes before a first method can be set up.
+    pub(super) needs_invitation: bool,
     /// What a `+` at the end of a code does, for the prompt.
     pub(super) trust_hint: Option<&'a str>,
 }

@@ -152,6 +152,7 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         (Event::Exempted(exemption.clone()), None),
         (Event::ExemptionEnded(exemption), None),
         (Event::UserAdded, None),
+        (Event::UserInvited { until: 1 }, None),
         (
             Event::CodeSent {
                 channel: CHANNEL,

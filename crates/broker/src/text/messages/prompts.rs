@@ -7,6 +7,7 @@ use twofa_core::app::IgnoredSetting;
 use twofa_core::channel::AddressKind;
 use twofa_core::text::printable;
 use twofa_core::{App, BackupCode, Channel, Device, Duration, Method, Timestamp};
+use twofa_store::event::RefusalReason;
 use zeroize::Zeroizing;
 
 use super::{moment, span, tries_left};
@@ -298,6 +299,32 @@ fn saved_question(asked: usize) -> String {
 /// Shown before the first enrolment at a login.
 pub fn must_enrol(application: &str) -> String {
     format!("{application} requires a second factor, and you have not set one up yet.")
+}
+
+/// Asks for an invitation.
+pub fn invitation(application: &str) -> String {
+    format!(
+        "{application} requires a second factor, and you have not set one up yet.\nInvitation, as your administrator gave \
+         it to you: "
+    )
+}
+
+/// Asks for an invitation once more.
+pub fn invitation_again(why: RefusalReason) -> String {
+    format!("{}\nInvitation: ", invitation_refused(why))
+}
+
+/// Why a code is no invitation that counts.
+pub const fn invitation_refused(why: RefusalReason) -> &'static str {
+    match why {
+        RefusalReason::UsedInvitation => {
+            "This invitation has been used. Ask an administrator for another."
+        }
+        RefusalReason::ExpiredInvitation => {
+            "This invitation has expired. Ask an administrator for another."
+        }
+        _ => "That is not your invitation.",
+    }
 }
 
 /// Shown before the question for a code of a method that is to be replaced.
