@@ -150,6 +150,31 @@ impl ToServer {
     }
 }
 
+impl ToHost {
+    /// Whether a message has arrived, or the beginning of one. Does not wait for anything. Fails if the connection has ended.
+    pub fn has_arrived(&mut self) -> io::Result<bool> {
+        let StreamOwned { conn, sock } = &mut self.0;
+        let unread = conn.process_new_packets().map_err(io::Error::other)?;
+        if unread.plaintext_bytes_to_read() > 0 {
+            return Ok(true);
+        }
+        sock.socket.set_nonblocking(true)?;
+        let read = conn.read_tls(&mut sock.socket);
+        sock.socket.set_nonblocking(false)?;
+        match read {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let state = conn.process_new_packets().map_err(io::Error::other)?;
+        match state.plaintext_bytes_to_read() {
+            0 if state.peer_has_closed() => Err(ErrorKind::UnexpectedEof.into()),
+            bytes => Ok(bytes > 0),
+        }
+    }
+}
+
 impl TimedSocket {
     fn time_left(&self) -> io::Result<std::time::Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());

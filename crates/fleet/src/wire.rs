@@ -254,6 +254,10 @@ mod tests {
             link: None,
         };
         assert_eq!(bytes(&prompt), b"\x01\x06Code: \x01\x01\x06\0");
+    }
+
+    #[test]
+    fn the_verdicts_and_the_other_messages_of_twofa_1_are_these_bytes() {
         for (number, verdict) in [
             Verdict::Passed,
             Verdict::NotRequired,

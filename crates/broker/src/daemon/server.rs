@@ -68,7 +68,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     // Before any thread is started, so that all of them have the signals blocked.
     ends.thread_block()?;
     listener.set_nonblocking(true)?;
-    raise_descriptor_limit();
+    raise_descriptor_limit(descriptors_of_connections());
     let store = Arc::new(LazyStore::new(location));
     if let Err(error) = store.open() {
         log::warn(&format!(
@@ -158,11 +158,16 @@ fn close_new(listener: &UnixListener) {
     while listener.accept().is_ok() {}
 }
 
-/// Raises the soft limit on descriptors, where it is too low, to what all connections need.
-pub(super) fn raise_descriptor_limit() {
+/// As many descriptors as connections take at most.
+const fn descriptors_of_connections() -> usize {
     let served = connection_limits::MAX_OF_ROOT + 2 * connection_limits::MAX_OF_ALL_USERS;
     let pending = pending::MAX_OF_ROOT + pending::MAX_OF_ALL_USERS;
-    let needed = (served * DESCRIPTORS_PER_CONNECTION + pending + DESCRIPTORS_IN_COMMON) as rlim_t;
+    served * DESCRIPTORS_PER_CONNECTION + pending
+}
+
+/// Raises the soft limit on descriptors, where it is too low, to what all connections need.
+pub(super) fn raise_descriptor_limit(for_connections: usize) {
+    let needed = (for_connections + DESCRIPTORS_IN_COMMON) as rlim_t;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft < needed {
             setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)?;

@@ -3,6 +3,8 @@
 //! is set up is held here from its beginning to its end.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,8 @@ use twofa_store::{Host, Store, StoreError};
 
 use super::permits::{Permit, Permits, Purpose};
 use super::turns::{self, Reply};
-use super::{IDLE_TIMEOUT, Shared, WRITE_TIMEOUT, policy};
+use super::work::{Job, Task};
+use super::{Shared, WRITE_TIMEOUT, policy};
 use crate::context::Services;
 use crate::identity::relayed::RelayedPeer;
 use crate::process::log;
@@ -27,6 +30,8 @@ use crate::requests::login::{RelayedLogin, Served, serve_relayed};
 use crate::text::messages::{self, endings, reasons};
 use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
 
+/// How long a host may take to send a message that has begun to arrive.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often at most it is noted that somebody logs in on a host.
 const SEEN_INTERVAL: Duration = Duration::from_secs(60);
 /// Characters of a host's version that are kept at most.
@@ -49,62 +54,118 @@ impl Seen {
     }
 }
 
-/// Serves the logins that the host with this `key` relays on `link`, one after the other.
-pub(super) fn serve_all(shared: &Shared, mut link: ToHost, key: [u8; 32]) {
-    // The conversation that waits for an answer on this connection.
-    let mut asking = None;
-    loop {
-        let timeout = if asking.is_some() {
-            ANSWER_TIMEOUT
-        } else {
-            IDLE_TIMEOUT
-        };
-        link.set_deadline(Instant::now() + timeout);
-        let message = match link.receive() {
-            Ok(FromHost::Policy { known })
-                if asking.is_none() && policy::serve(shared, &mut link, key, known) =>
-            {
-                continue;
-            }
-            Ok(message) => message,
-            Err(CodecError::TimedOut) if asking.take().is_some() => {
-                if time_out(&mut link).is_err() {
-                    return;
-                }
-                continue;
-            }
-            Err(_) => return,
-        };
-        if !is_in_turn(&message, asking) {
-            return;
-        }
-        let Some(deciding) = shared.permits.acquire(Purpose::Deciding) else {
-            return;
-        };
-        let broker = shared.store.open();
-        let served = match &broker {
-            Ok(broker) => serve(shared, broker, &mut link, key, &message, deciding),
-            Err(error) => {
-                let why = error.to_string();
-                let unavailable = wire::Verdict::Unavailable;
-                refuse(
-                    &mut link,
-                    State::Opened,
-                    messages::UNAVAILABLE,
-                    unavailable,
-                    &why,
-                )
-                .map(|()| None)
-            }
-        };
-        if broker.is_ok_and(|broker| broker.store().may_have_notices()) {
-            shared.notices.wake();
-        }
-        match served {
-            Ok(waiting) => asking = waiting,
-            Err(_) => return,
+/// A connection of a host.
+#[derive(Debug)]
+pub(super) struct HostConnection {
+    link: ToHost,
+    key: [u8; 32],
+    /// The conversation that waits for an answer on it.
+    asking: Option<ConversationId>,
+    _permit: Permit,
+}
+
+impl HostConnection {
+    /// The connection `link` of the host whose certificate has `key`.
+    pub(super) const fn new(link: ToHost, key: [u8; 32], permit: Permit) -> Self {
+        Self {
+            link,
+            key,
+            asking: None,
+            _permit: permit,
         }
     }
+
+    pub(super) const fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    pub(super) const fn socket(&self) -> &TcpStream {
+        self.link.socket()
+    }
+
+    pub(super) const fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    /// [`ToHost::has_arrived`]
+    pub(super) fn has_arrived(&mut self) -> io::Result<bool> {
+        self.link.has_arrived()
+    }
+}
+
+/// What became of a connection on which something was done.
+pub(super) enum Next {
+    /// It waits for the next message.
+    Wait(HostConnection),
+    /// A method is to be set up, by this call, in a thread of its own.
+    Hold(HostConnection, Box<HeldLogin>),
+    /// It has ended.
+    End,
+}
+
+/// Works on one message of a host, and replies.
+pub(super) fn serve(shared: &Shared, job: Job) -> Next {
+    let Job {
+        mut connection,
+        task,
+        since,
+    } = job;
+    let HostConnection {
+        link, key, asking, ..
+    } = &mut connection;
+    if task == Task::TimeOut {
+        *asking = None;
+        return match time_out(link) {
+            Ok(()) => Next::Wait(connection),
+            Err(_) => Next::End,
+        };
+    }
+    link.set_deadline(Instant::now() + MESSAGE_TIMEOUT);
+    let Ok(message) = link.receive() else {
+        return Next::End;
+    };
+    if let FromHost::Policy { known } = message {
+        let is_served = asking.is_none() && policy::serve(shared, link, *key, known);
+        return if is_served {
+            Next::Wait(connection)
+        } else {
+            Next::End
+        };
+    }
+    // Whatever else comes is out of turn, and ends the connection.
+    if !is_in_turn(&message, *asking) {
+        return Next::End;
+    }
+    let Some(_deciding) = shared.permits.acquire(Purpose::Deciding) else {
+        return Next::End;
+    };
+    let broker = shared.store.open();
+    let served = match &broker {
+        Ok(broker) => reply_to(shared, broker, link, *key, &message, since),
+        Err(error) => {
+            let (verdict, why) = (wire::Verdict::Unavailable, error.to_string());
+            refuse(link, State::Opened, messages::UNAVAILABLE, verdict, &why)
+                .map(|()| Replied::Asked(None))
+        }
+    };
+    if broker.is_ok_and(|broker| broker.store().may_have_notices()) {
+        shared.notices.wake();
+    }
+    match served {
+        Ok(Replied::Asked(waiting)) => {
+            *asking = waiting;
+            Next::Wait(connection)
+        }
+        Ok(Replied::Held(login)) => Next::Hold(connection, login),
+        Err(_) => Next::End,
+    }
+}
+
+/// What became of a message.
+enum Replied {
+    /// This conversation waits for an answer, if any does.
+    Asked(Option<ConversationId>),
+    Held(Box<HeldLogin>),
 }
 
 /// Whether the message may come where `asking` waits for an answer.
@@ -123,15 +184,15 @@ fn time_out(link: &mut ToHost) -> Result<(), ConnectionError> {
     refuse(link, State::Asking, &text, wire::Verdict::NoAnswer, &why)
 }
 
-/// Replies to a message. Returns the conversation that waits for an answer then.
-fn serve(
+/// Replies to a message that came at `since`.
+fn reply_to(
     shared: &Shared,
     broker: &Broker,
     link: &mut ToHost,
     key: [u8; 32],
     message: &FromHost,
-    deciding: Permit,
-) -> Result<Option<ConversationId>, ConnectionError> {
+    since: Instant,
+) -> Result<Replied, ConnectionError> {
     let (conversation, deadline) = match message {
         FromHost::Login(login) => (login.conversation, login.deadline),
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
@@ -141,25 +202,33 @@ fn serve(
     };
     let mut state = State::Opened;
     send(link, &mut state, &FromServer::Accepted)?;
+    let deadline = since + Duration::from_millis(deadline.into());
+    if deadline <= Instant::now() {
+        // Nobody waits for it.
+        return Err(CodecError::TimedOut.into());
+    }
     let services = Services {
-        deadline: Some(Instant::now() + Duration::from_millis(deadline.into())),
+        deadline: Some(deadline),
         ..broker.services()
     };
     let said = match reply(shared, services, key, message) {
         Ok(Reply::Say(said)) => said,
         Ok(Reply::Hold(host)) => {
-            if let FromHost::Login(login) = message {
-                hold(shared, services, link, (host, key), login, deciding)?;
-            }
-            return Ok(None);
+            let FromHost::Login(login) = message else {
+                return Err(CodecError::Aborted.into());
+            };
+            let login = login.clone();
+            return Ok(Replied::Held(Box::new(HeldLogin { host: *host, login })));
         }
-        Err(error) => return refuse_host(link, state, &error).map(|()| None),
+        Err(error) => {
+            return refuse_host(link, state, &error).map(|()| Replied::Asked(None));
+        }
     };
-    drop(deciding);
     for message in &said {
         send(link, &mut state, message)?;
     }
-    Ok((state == State::Asking).then_some(conversation))
+    let is_asking = state == State::Asking;
+    Ok(Replied::Asked(is_asking.then_some(conversation)))
 }
 
 fn reply(
@@ -189,48 +258,58 @@ fn reply(
     }
 }
 
-/// Serves a login in which a method is set up. This process is held until it ends.
-fn hold(
+/// A login in which a method is set up.
+#[derive(Debug)]
+pub(super) struct HeldLogin {
+    host: Host,
+    login: HostLogin,
+}
+
+/// Serves a login in which a method is set up. This thread is held until it ends.
+pub(super) fn hold(
     shared: &Shared,
-    services: Services<'_>,
-    link: &mut ToHost,
-    (host, key): (Host, [u8; 32]),
-    login: &HostLogin,
-    deciding: Permit,
-) -> Result<(), ConnectionError> {
+    mut connection: HostConnection,
+    held: HeldLogin,
+) -> Option<HostConnection> {
+    let HeldLogin { host, login } = held;
+    let HostConnection { link, key, .. } = &mut connection;
+    let Some(_held) = shared.permits.acquire(Purpose::Held(*key)) else {
+        let verdict = wire::Verdict::Unavailable;
+        let (text, why) = (messages::TOO_MANY_LOGINS, reasons::TOO_MANY_LOGINS);
+        let refused = refuse(link, State::Working, text, verdict, why);
+        return refused.is_ok().then_some(connection);
+    };
+    let broker = shared.store.open().ok()?;
+    let services = broker.services();
     let mut terminal = HostTerminal {
         link,
         conversation: login.conversation,
         state: State::Working,
         store: services.store,
         clock: services.clock,
-        key,
+        key: *key,
         permits: shared.permits.clone(),
-        deciding: Some(deciding),
+        deciding: shared.permits.acquire(Purpose::Deciding),
         answer_timeout: ANSWER_TIMEOUT,
         progress: Progress::default(),
         ended: None,
     };
-    let (request, account) = turns::read(login);
-    let Some(relayed) = turns::relayed(&request, &account, login) else {
-        return Ok(());
-    };
+    let (request, account) = turns::read(&login);
     let relayed = RelayedLogin {
         may_hold: true,
-        ..relayed
+        ..turns::relayed(&request, &account, &login)?
     };
-    let peer = RelayedPeer::new(host, key, login.asked_by);
-    // It takes longer than the host waits for one message.
-    let services = Services {
-        deadline: None,
-        ..services
-    };
-    match serve_relayed(services, &peer, relayed, &mut terminal) {
+    let peer = RelayedPeer::new(host, *key, login.asked_by);
+    let finished = match serve_relayed(services, &peer, relayed, &mut terminal) {
         Served::Done(done) | Served::Failed(done) => terminal.finish(done),
         Served::Asked | Served::MustHold | Served::AnsweredMeanwhile => {
             Err(CodecError::Aborted.into())
         }
+    };
+    if services.store.may_have_notices() {
+        shared.notices.wake();
     }
+    finished.is_ok().then_some(connection)
 }
 
 /// The host as a terminal.

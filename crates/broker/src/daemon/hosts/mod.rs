@@ -3,6 +3,10 @@
 //! A connection begins with a handshake, for which there are few permits and little time. A host that shows its certificate
 //! has [`conversation`]s, one after the other, in each of which its row in the store is looked at with every message. One
 //! that has none yet can only [`join`].
+//!
+//! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
+//! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
+//! ([`work`]).
 
 mod conversation;
 mod join;
@@ -11,6 +15,8 @@ mod policy;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod waiting;
+mod work;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -24,7 +30,10 @@ use twofa_fleet::tls::{self, ServerCertificates};
 use twofa_fleet::{PORT, certificate};
 use twofa_store::Location;
 
+use self::conversation::{HostConnection, Next};
 use self::permits::{Permits, Purpose};
+use self::waiting::Waiting;
+use self::work::{Job, Task, WorkQueue};
 use super::lazy_store::LazyStore;
 use super::server::{raise_descriptor_limit, start_notices, tell};
 use super::{Failure, checkpoints, records};
@@ -35,6 +44,8 @@ use crate::text::messages::log_lines;
 
 /// How long a handshake, or joining, may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one that connects waits where as many handshakes are going on as may.
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(1);
 /// How long a host may keep a connection on which it asks nothing; it gives up after a minute by itself.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a host may take to read a message.
@@ -59,6 +70,8 @@ struct Shared {
     notices: Arc<Wakeup>,
     seen: conversation::Seen,
     policy: policy::SignedPolicy,
+    waiting: Waiting,
+    queue: Arc<WorkQueue>,
 }
 
 /// Serves hosts until SIGTERM or SIGINT.
@@ -77,7 +90,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
         fleet: &files.fleet,
     })?;
     let listener = bind().map_err(|error| format!("cannot listen on port {PORT}: {error}"))?;
-    raise_descriptor_limit();
+    raise_descriptor_limit(permits::MAX_OF_ALL);
     let store = Arc::new(LazyStore::new(location));
     if let Err(error) = store.open() {
         log::warn(&format!(
@@ -98,7 +111,10 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
         notices: notices.clone(),
         seen: conversation::Seen::default(),
         policy: policy::SignedPolicy::default(),
+        waiting: Waiting::new()?,
+        queue: Arc::default(),
     });
+    start(&shared)?;
     let permits = shared.permits.clone();
     thread::Builder::new()
         .name("accept".to_owned())
@@ -117,6 +133,53 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     checkpoints::write(&store);
     store.close();
     Ok(())
+}
+
+/// Starts what works on the messages of hosts.
+fn start(shared: &Arc<Shared>) -> io::Result<()> {
+    let watching = shared.clone();
+    thread::Builder::new()
+        .name("watch".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || watching.waiting.watch(&watching.queue))?;
+    let working = shared.clone();
+    shared.queue.start(move |job| work(&working, job))
+}
+
+/// Does what is to be done on a connection, and lets it wait for the next message.
+fn work(shared: &Arc<Shared>, job: Job) {
+    match conversation::serve(shared, job) {
+        Next::Wait(connection) => wait(shared, connection),
+        Next::Hold(connection, held) => {
+            let holding = shared.clone();
+            let held = thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn(move || {
+                    if let Some(connection) = conversation::hold(&holding, connection, *held) {
+                        wait(&holding, connection);
+                    }
+                });
+            if let Err(error) = held {
+                log::warn(&format!("cannot start a thread for a host: {error}"));
+            }
+        }
+        Next::End => {}
+    }
+}
+
+fn wait(shared: &Shared, mut connection: HostConnection) {
+    let kept = match connection.has_arrived() {
+        // It was read together with the last one.
+        Ok(true) => {
+            shared.queue.push(Job::new(connection, Task::Message));
+            Ok(())
+        }
+        Ok(false) => shared.waiting.add(connection),
+        Err(_) => Ok(()),
+    };
+    if let Err(error) = kept {
+        log::warn(&format!("a host's connection is closed: {error}"));
+    }
 }
 
 /// Removes the conversations that have ended, from time to time.
@@ -143,7 +206,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let accepted = listener.accept().and_then(|(socket, address)| {
             // Without a permit the connection is closed, and the host tries another server.
-            let Some(permit) = shared.permits.acquire(Purpose::Handshake) else {
+            let Some(permit) = shared.permits.wait_for_handshake(HANDSHAKE_WAIT) else {
                 return Ok(());
             };
             let shared = shared.clone();
@@ -184,12 +247,12 @@ fn serve_connection(
             let Ok((key, _)) = certificate::key_and_end(&der) else {
                 return;
             };
-            let Some(_permit) = shared.permits.acquire(Purpose::Host(key)) else {
-                return shared
+            match shared.permits.acquire(Purpose::Host(key)) {
+                Some(permit) => wait(shared, HostConnection::new(link, key, permit)),
+                None => shared
                     .permits
-                    .warn(&format!("{address}: too many connections"));
-            };
-            conversation::serve_all(shared, link, key);
+                    .warn(&format!("{address}: too many connections")),
+            }
         }
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! How many connections there are at once: handshakes, of one host, and of all hosts; and how many are being decided.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::process::log;
@@ -9,9 +9,13 @@ use crate::process::log;
 /// Handshakes at once. Anybody can begin one.
 const MAX_HANDSHAKES: usize = 64;
 /// Connections of one host, each of which serves one login at a time.
-const MAX_OF_A_HOST: usize = 64;
+const MAX_OF_A_HOST: usize = 4_096;
 /// Connections of all hosts.
-const MAX_OF_ALL: usize = 1024;
+pub(super) const MAX_OF_ALL: usize = 24_576;
+/// Logins of one host in which a method is set up, each of which holds a thread.
+const MAX_HELD_OF_A_HOST: usize = 16;
+/// The same of all hosts.
+const MAX_HELD: usize = 256;
 /// How often at most the log says that somebody was refused.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -22,19 +26,27 @@ pub(super) enum Purpose {
     Handshake,
     /// A connection of the host whose certificate has this key.
     Host([u8; 32]),
+    /// A login of the host with this key in which a method is set up.
+    Held([u8; 32]),
     /// A message that is being worked on.
     Deciding,
 }
 
 /// Counts connections.
 #[derive(Debug, Default)]
-pub(super) struct Permits(Mutex<Counts>);
+pub(super) struct Permits {
+    counts: Mutex<Counts>,
+    /// Notified when a handshake has ended.
+    shaken: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
     handshakes: usize,
     by_host: HashMap<[u8; 32], usize>,
     of_all: usize,
+    held_by_host: HashMap<[u8; 32], usize>,
+    held: usize,
     deciding: usize,
     warned_at: Option<Instant>,
 }
@@ -61,11 +73,29 @@ impl Permits {
                 counts.by_host.insert(key, of_host + 1);
                 counts.of_all += 1;
             }
+            Purpose::Held(key) => {
+                let of_host = counts.held_by_host.get(&key).copied().unwrap_or_default();
+                if of_host >= MAX_HELD_OF_A_HOST || counts.held >= MAX_HELD {
+                    return None;
+                }
+                counts.held_by_host.insert(key, of_host + 1);
+                counts.held += 1;
+            }
         }
         Some(Permit {
             permits: self.clone(),
             purpose,
         })
+    }
+
+    /// A permit for a handshake, if there is one within `timeout`.
+    pub(super) fn wait_for_handshake(self: &Arc<Self>, timeout: Duration) -> Option<Permit> {
+        let is_full = |counts: &mut Counts| counts.handshakes >= MAX_HANDSHAKES;
+        let waited = self
+            .shaken
+            .wait_timeout_while(self.lock(), timeout, is_full);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.acquire(Purpose::Handshake)
     }
 
     /// Whether a message is being worked on.
@@ -88,7 +118,7 @@ impl Permits {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,17 +126,28 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.permits.lock();
         match self.purpose {
-            Purpose::Handshake => counts.handshakes -= 1,
+            Purpose::Handshake => {
+                counts.handshakes -= 1;
+                self.permits.shaken.notify_one();
+            }
             Purpose::Deciding => counts.deciding -= 1,
             Purpose::Host(key) => {
                 counts.of_all -= 1;
-                if let Some(of_host) = counts.by_host.get_mut(&key) {
-                    *of_host -= 1;
-                    if *of_host == 0 {
-                        counts.by_host.remove(&key);
-                    }
-                }
+                give_back(&mut counts.by_host, key);
             }
+            Purpose::Held(key) => {
+                counts.held -= 1;
+                give_back(&mut counts.held_by_host, key);
+            }
+        }
+    }
+}
+
+fn give_back(by_host: &mut HashMap<[u8; 32], usize>, key: [u8; 32]) {
+    if let Some(of_host) = by_host.get_mut(&key) {
+        *of_host -= 1;
+        if *of_host == 0 {
+            by_host.remove(&key);
         }
     }
 }

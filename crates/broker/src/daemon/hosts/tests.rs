@@ -75,6 +75,8 @@ impl Server {
             notices: Arc::default(),
             policy: policy::SignedPolicy::default(),
             seen: conversation::Seen::default(),
+            waiting: Waiting::new().unwrap(),
+            queue: Arc::default(),
         });
         let address = listen(&shared);
         Self {
@@ -100,6 +102,8 @@ impl Server {
             permits: Arc::default(),
             notices: Arc::default(),
             seen: conversation::Seen::default(),
+            waiting: Waiting::new().unwrap(),
+            queue: Arc::default(),
             policy: policy::SignedPolicy::default(),
         };
         listen(&Arc::new(shared))
@@ -171,6 +175,7 @@ impl Server {
                 .repeat(2)
                 .try_into()
                 .unwrap(),
+            deadline: 15_000,
             user: self.user.name.clone(),
             uid: self.user.uid,
             service: "sshd".into(),
@@ -193,6 +198,7 @@ fn code_of_the_app() -> String {
 fn listen(shared: &Arc<Shared>) -> Address {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
+    start(shared).unwrap();
     let accepting = shared.clone();
     thread::spawn(move || accept(&listener, &accepting));
     Address {
@@ -537,4 +543,48 @@ fn of_answers_that_come_to_several_servers_at_once_one_is_verified() {
     assert_eq!(server.passes(), 1);
     let snapshot = server.store.snapshot(&server.user).unwrap();
     assert_eq!(snapshot.user.throttle.failures(), 0);
+}
+
+#[test]
+fn conversations_at_a_prompt_and_idle_connections_hold_no_thread() {
+    let server = Server::new();
+    let own = server.joined();
+    let mut links: Vec<_> = (0..60).map(|_| server.connect(&own)).collect();
+    let logins: Vec<_> = links
+        .iter_mut()
+        .map(|link| {
+            let login = server.login();
+            link.send(&FromHost::Login(login.clone())).unwrap();
+            assert!(is_prompt(&heard(link).0));
+            login
+        })
+        .collect();
+    let idle: Vec<_> = (0..60).map(|_| server.connect(&own)).collect();
+    let workers = server.shared.queue.workers();
+    assert!(workers < 10, "{workers}");
+    // All of them go on.
+    for (link, login) in links.iter_mut().zip(&logins) {
+        let nothing = HostAnswer {
+            answer: None,
+            ..answer(login, 1, "")
+        };
+        link.send(&FromHost::Answer(nothing)).unwrap();
+        assert_eq!(verdict(&heard(link).0), Some(Verdict::NoAnswer));
+    }
+    drop(idle);
+}
+
+#[test]
+fn a_host_that_sends_half_a_message_keeps_no_other_waiting() {
+    use std::io::Write;
+    let server = Server::new();
+    let own = server.joined();
+    // Not even half a record of TLS.
+    let halves: Vec<_> = (0..80).map(|_| server.connect(&own)).collect();
+    for link in &halves {
+        link.socket().write_all(&[23, 3, 3]).unwrap();
+    }
+    let mut link = server.connect(&own);
+    link.send(&FromHost::Login(server.login())).unwrap();
+    assert!(is_prompt(&heard(&mut link).0));
 }

@@ -33,7 +33,7 @@ pub(super) enum Reply {
     /// These messages, of which the last is a prompt or the end.
     Say(Vec<FromServer>),
     /// A method is to be set up, which takes a process that is held.
-    Hold(Host),
+    Hold(Box<Host>),
 }
 
 /// A login on the host whose certificate has `key`.
@@ -59,7 +59,7 @@ pub(super) fn begin(
     let peer = RelayedPeer::new(host.clone(), key, login.asked_by);
     let mut exchange = Exchange::default();
     let done = match serve_relayed(services, &peer, relayed, &mut exchange) {
-        Served::MustHold => return Ok(Reply::Hold(host)),
+        Served::MustHold => return Ok(Reply::Hold(Box::new(host))),
         Served::Asked => None,
         Served::Done(done) | Served::Failed(done) => Some(done),
         Served::AnsweredMeanwhile => return Ok(Reply::Say(over())),
