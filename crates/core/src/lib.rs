@@ -73,6 +73,6 @@ pub use policy::{Mode, Policy};
 pub use rulebook::Rulebook;
 pub use sent::{HashedCode, SentCode};
 pub use service::ServiceKind;
-pub use shared_accounts::SharedAccounts;
+pub use shared_accounts::{FleetIdentity, SharedAccounts};
 pub use time::Timestamp;
 pub use user::{Status, User, Verify};

@@ -18,6 +18,27 @@ pub enum SharedAccounts {
     Names(Vec<String>),
 }
 
+/// By what an account on one host is known to be the same person as one on another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetIdentity {
+    /// By name and uid together.
+    NameAndUid,
+    /// By the name alone, where hosts have given out uids by themselves.
+    Name,
+}
+
+impl FleetIdentity {
+    pub(crate) const ALL: [Self; 2] = [Self::NameAndUid, Self::Name];
+
+    /// As an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NameAndUid => "name-and-uid",
+            Self::Name => "name",
+        }
+    }
+}
+
 /// Whether an account is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {

@@ -48,6 +48,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The user on record with a method or a requirement who has the name of `account`, or else its uid.
+    pub fn holder_of(&self, account: &Account) -> Result<Option<Account>, StoreError> {
+        self.read(|view| users::identity_mismatch(view.db, account))
+    }
+}
+
 impl View<'_> {
     /// The snapshot of `account`, which is `user` if anything is known of it.
     pub(crate) fn snapshot(

@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod authority;
 pub mod first_factor;
+pub(crate) mod fleet_account;
 pub mod person;
 pub mod relayed;
 pub mod sshd_options;

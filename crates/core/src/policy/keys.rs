@@ -13,7 +13,7 @@ use crate::duration::Duration;
 use crate::lockout;
 use crate::method::Methods;
 use crate::service::Services;
-use crate::shared_accounts::SharedAccounts;
+use crate::shared_accounts::{FleetIdentity, SharedAccounts};
 use crate::text::is_unprintable;
 
 /// One row of [`KEYS`].
@@ -99,7 +99,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 38] = [
+pub static KEYS: [PolicyKey; 39] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -683,6 +683,21 @@ pub static KEYS: [PolicyKey; 38] = [
             FleetChanges::Everywhere => "everywhere".to_owned(),
             FleetChanges::ServersOnly => "servers-only".to_owned(),
         },
+    },
+    PolicyKey {
+        name: "fleet.identity",
+        values: "name-and-uid or name",
+        form: ValueForm::Text,
+        default: "name-and-uid",
+        help: "Take accounts of one name on different hosts for one person if they have the same user ID, or whatever it is",
+        per_class: false,
+        stricter: "name-and-uid",
+        on_host: OnHost::Fleet,
+        read: |policy, text| {
+            choice(text, &FleetIdentity::ALL, FleetIdentity::name)
+                .map(|identity| policy.fleet_identity = identity)
+        },
+        write: |policy| policy.fleet_identity.name().to_owned(),
     },
     PolicyKey {
         name: "fleet.people-hourly",

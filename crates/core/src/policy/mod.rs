@@ -15,7 +15,7 @@ use crate::duration::Duration;
 use crate::lockout::LockoutRules;
 use crate::method::{Method, Methods};
 use crate::service::Services;
-use crate::shared_accounts::SharedAccounts;
+use crate::shared_accounts::{FleetIdentity, SharedAccounts};
 use values::Invalid;
 
 /// The policy in force. Only [`Policy::from_settings`] and [`Policy::overridden`] make one, so one that exists is valid.
@@ -59,6 +59,8 @@ pub struct Policy {
     pub notices: PerChannel<bool>,
     /// Which accounts of a joined host are the fleet's.
     pub shared_accounts: SharedAccounts,
+    /// By what a shared account on one host is the same person as one on another.
+    pub fleet_identity: FleetIdentity,
     /// What a host of the fleet may ask a server.
     pub hosts: HostLimits,
     /// Where people may change their methods.
@@ -210,6 +212,7 @@ impl Default for Policy {
             phone_countries: Vec::new(),
             notices: PerChannel::from_fn(|_| true),
             shared_accounts: SharedAccounts::Directory,
+            fleet_identity: FleetIdentity::NameAndUid,
             hosts: HostLimits {
                 people_hourly: 1000,
                 wrong_people_hourly: 20,
@@ -513,6 +516,7 @@ mod tests {
             "phone.country" => ("DE", "AT"),
             "phone.countries" => ("DE,AT", "DE"),
             "fleet.accounts" => ("alice", "directory"),
+            "fleet.identity" => ("name", "name-and-uid"),
             "fleet.changes" => ("servers-only", "everywhere"),
             "send.host-hourly" | "fleet.people-hourly" | "fleet.wrong-people-hourly" => ("7", "9"),
             name => panic!("say here, or in the other list, what a host can do to {name}"),

@@ -3,6 +3,7 @@
 //! All that is known of it is the host's claim. It describes the login; nothing that outlives the login follows from it: no
 //! device becomes trusted, no key that sshd verified counts, no method is set up unless the host may.
 
+use twofa_core::decision::Reason;
 use twofa_core::exemption::LoginSource;
 use twofa_core::policy::FleetChanges;
 use twofa_core::{Account, Decision, Denial, Membership};
@@ -12,12 +13,14 @@ use twofa_store::{Event, HostAdmission, Origin, StoreError};
 
 use super::device::LoginDevice;
 use super::outcome::LoginOutcome;
+use super::report::{self, LoginOnHost};
 use super::request::{LoginError, LoginRequest, refuse};
 use super::{finish, follow, leave_refusal, origin, why_nobody_is_asked};
 use crate::context::{Context, Services};
 use crate::identity::accounts::{self, Groups, NameServiceError};
 use crate::identity::authority::Permission;
 use crate::identity::first_factor::FirstFactor;
+use crate::identity::fleet_account::identify;
 use crate::identity::person::Person;
 use crate::identity::relayed::{Asker, RelayedPeer};
 use crate::text::messages::{self, reasons};
@@ -104,6 +107,23 @@ fn begin(
     relayed: RelayedLogin<'_>,
     terminal: &mut dyn Terminal,
 ) -> Result<Option<LoginOutcome>, LoginError> {
+    let rules = services.store.rules_in_force()?;
+    let account = &identify(services.store, rules.rulebook.machine(), relayed.account)?;
+    decide(
+        services,
+        host,
+        RelayedLogin { account, ..relayed },
+        terminal,
+    )
+}
+
+/// Decides about the login of an account that is the one on record here.
+fn decide(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    relayed: RelayedLogin<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Option<LoginOutcome>, LoginError> {
     let RelayedLogin { login, account, .. } = relayed;
     if let Some((text, why)) = why_refused(host, relayed)? {
         let outcome = LoginOutcome::new(Verdict::Denied, why);
@@ -121,6 +141,9 @@ fn begin(
     };
     let rulebook = &services.store.rules_in_force()?.rulebook;
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
+        if why == reasons::ONLY_REPORTED {
+            report::record_on_host(services, host, reported(relayed, source));
+        }
         return Ok(Some(LoginOutcome::new(Verdict::NotRequired, why)));
     }
     let person = Person::load(services.store, account)?;
@@ -144,17 +167,28 @@ fn begin(
         needs_invitation: rights.needs_invitation,
         trust_hint: None,
     };
-    let sets_up = matches!(request.decision, Decision::Enrol | Decision::Replace)
-        && relayed.first_factor == FirstFactor::Shown;
-    if sets_up && !relayed.may_hold {
+    if must_hold(relayed, request.decision) {
         return Ok(None);
     }
     let application = messages::application_name(rulebook.machine());
     let outcome = follow(&request, relayed.first_factor, &application, terminal)?;
+    if decision == Decision::NotRequired(Reason::Report) {
+        report::record_on_host(services, host, reported(relayed, source));
+    }
     Ok(Some(match person.doubts() {
         Some(doubts) => outcome.under_doubts(&doubts),
         None => outcome,
     }))
+}
+
+fn reported<'a>(relayed: RelayedLogin<'a>, source: LoginSource<'a>) -> LoginOnHost<'a> {
+    LoginOnHost {
+        login: relayed.login,
+        account: relayed.account,
+        is_account: matches!(relayed.request, Request::Account(_)),
+        is_shown: relayed.first_factor == FirstFactor::Shown,
+        source,
+    }
 }
 
 /// Why the host is refused before anybody is looked up: a text for people, and the reason for the log.
@@ -217,6 +251,12 @@ fn why_stopped(
         HostAdmission::TooManyPeople => reasons::too_many_people(&host.name),
     };
     Ok(Some((messages::TOO_MUCH_OF_A_HOST, why)))
+}
+
+/// Whether a method must be set up, with nobody held for it yet.
+fn must_hold(relayed: RelayedLogin<'_>, decision: Decision) -> bool {
+    let sets_up = matches!(decision, Decision::Enrol | Decision::Replace);
+    sets_up && relayed.first_factor == FirstFactor::Shown && !relayed.may_hold
 }
 
 /// What the host may have done of what was decided.
@@ -403,6 +443,54 @@ mod tests {
             assert_eq!(verdict, Verdict::Denied, "{account:?} {why}");
             assert_eq!(terminal.shown.len(), 1, "{:?}", terminal.shown);
         }
+    }
+
+    #[test]
+    fn where_the_mode_is_report_a_login_on_a_host_is_recorded_and_let_in() {
+        let (bench, host) = bench();
+        let set = |key, value| {
+            let changed = bench
+                .store
+                .change_policy([(key, value)], &bench.origin, clock());
+            changed.unwrap();
+        };
+        set("mode", "report");
+        let mut terminal = ScriptedTerminal::new();
+        let (verdict, why) = run(&bench, &host, &bench.alice, &mut terminal);
+        assert_eq!((verdict, terminal.shown.len()), (Verdict::NotRequired, 0));
+        assert_eq!(why, reasons::ONLY_REPORTED);
+        let mut found = Vec::new();
+        let each = |logged: twofa_store::LoggedEvent| {
+            if logged.kind == "reported" {
+                found.push(logged.origin.host.map(|host| host.name));
+            }
+            true
+        };
+        bench.store.events(&EventFilter::default(), each).unwrap();
+        assert_eq!(found, [Some("web1".to_owned())]);
+    }
+
+    #[test]
+    fn by_name_a_code_is_good_on_a_host_where_the_account_has_another_uid() {
+        let (bench, host) = bench();
+        let account = Account {
+            uid: bench.alice.uid + 1,
+            ..bench.alice.clone()
+        };
+        let login = |account: &Account| {
+            let mut terminal = ScriptedTerminal::new().types(TOKEN_CODES[0]);
+            run(&bench, &host, account, &mut terminal).0
+        };
+        assert_eq!(login(&account), Verdict::Denied);
+        let by_name = [("fleet.identity", "name")];
+        let changed = bench.store.change_policy(by_name, &bench.origin, clock());
+        changed.unwrap();
+        let root = Account {
+            name: "root".to_owned(),
+            uid: 1000,
+        };
+        assert_eq!(login(&root), Verdict::Denied);
+        assert_eq!(login(&account), Verdict::Passed);
     }
 
     #[test]

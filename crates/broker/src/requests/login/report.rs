@@ -17,8 +17,10 @@ use crate::identity::accounts;
 use crate::identity::authority::Peer;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::person::Person;
-use crate::identity::relayed::Asker;
+use crate::identity::relayed::{Asker, RelayedPeer};
+use crate::process::log;
 use crate::sending::carried::carried;
+use crate::text::messages::log_lines;
 
 /// A login has been recorded in its `auth` phase already if its account phase comes within this many seconds.
 const LOGIN_SECONDS: u64 = 300;
@@ -79,6 +81,87 @@ fn try_to_record(services: Services<'_>, peer: Peer, request: &Request) -> Resul
         .store
         .record_unsynced(Some(&account), &event, &origin, now)
         .map_err(LoginError::from)
+}
+
+/// A login on a host of the fleet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LoginOnHost<'a> {
+    /// The login, as the host describes it.
+    pub(super) login: &'a Login,
+    /// The account, as it is known here.
+    pub(super) account: &'a Account,
+    /// This is the account phase.
+    pub(super) is_account: bool,
+    /// The first factor has been shown, according to the host.
+    pub(super) is_shown: bool,
+    /// Where it comes from.
+    pub(super) source: LoginSource<'a>,
+}
+
+/// Records what the mode mandatory would have done with a login on `host`, if its user's mode is report. If it cannot be recorded,
+/// the log says so, and the login goes on.
+pub(super) fn record_on_host(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    reported: LoginOnHost<'_>,
+) {
+    if let Err(error) = try_to_record_on_host(services, host, reported) {
+        log::warn(&log_lines::login_not_recorded(&error));
+    }
+}
+
+fn try_to_record_on_host(
+    services: Services<'_>,
+    host: &RelayedPeer,
+    reported: LoginOnHost<'_>,
+) -> Result<(), LoginError> {
+    let LoginOnHost {
+        login,
+        account,
+        is_account,
+        is_shown,
+        source,
+    } = reported;
+    let asker = Asker::Host(host);
+    if !asker.is_root() || !is_account && !is_shown {
+        return Ok(());
+    }
+    let person = Person::load(services.store, account)?;
+    let policy = &person.policy;
+    if policy.mode != Mode::Report || !policy.services.include(source.service, source.is_sshd) {
+        return Ok(());
+    }
+    let now = services.now();
+    let origin = origin::for_log(asker, login);
+    if is_account && has_recorded(services, account, &origin, now)? {
+        return Ok(());
+    }
+    let can_show = login.may_ask || !is_account;
+    let found = forecast(ForecastFacts {
+        login: DecisionFacts {
+            policy,
+            user: &person.snapshot.user,
+            exemption: person.exemption(account, source, now).as_ref(),
+            source,
+            has_trusted_device: false,
+            has_identity_mismatch: person.snapshot.identity_mismatch.is_some(),
+            now,
+        },
+        carried: carried(&services.store.providers()?),
+        has_security_key: false,
+        can_ask: login.behind_password || can_show && !login.cannot_answer,
+    });
+    let outcome = match found {
+        Forecast::Enrols | Forecast::Replaces if !host.may_set_up() => ReportedOutcome::NoMethod,
+        found => outcome(found, login),
+    };
+    let event = Event::Reported {
+        class: person.class,
+        outcome,
+    };
+    Ok(services
+        .store
+        .record_unsynced(Some(account), &event, &origin, now)?)
 }
 
 fn find(
