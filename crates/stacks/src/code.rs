@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The names that the controls of pam.conf(5) have for the codes, in the codes' order.
-pub(crate) const NAMES: [&str; 32] = [
+pub const NAMES: [&str; 32] = [
     "success",
     "open_err",
     "symbol_err",

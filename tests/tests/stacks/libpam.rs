@@ -14,6 +14,9 @@ pub const STUB: &str = "/mnt/pam_debug.so";
 /// The stub without any function but `pam_sm_authenticate`.
 pub const HALF: &str = "/mnt/pam_half.so";
 
+/// The stub, by the name of twofa's module, whose lines the model says are reached or not.
+pub const OWN: &str = "/mnt/pam_twofa.so";
+
 /// `PAM_INCOMPLETE`, after which only the same call makes sense.
 const INCOMPLETE: i32 = 31;
 
@@ -23,6 +26,7 @@ pub struct Libpam {
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
     reading: LineReading,
+    root: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -36,6 +40,7 @@ impl Libpam {
         for (name, flags) in [
             ("driver", &["-l:libpam.so.0"][..]),
             ("pam_debug.so", &["-shared", "-fPIC", "-DMODULE"]),
+            ("pam_twofa.so", &["-shared", "-fPIC", "-DMODULE"]),
             ("pam_half.so", &["-shared", "-fPIC", "-DMODULE", "-DHALF"]),
         ] {
             let mut compile = Command::new("cc");
@@ -46,7 +51,7 @@ impl Libpam {
             assert!(compiled.success(), "{name}");
         }
         let script = "set -e; cd \"$1\"; mkdir -p usr/lib/pam.d; mount --bind \"$2\" mnt
-             mount -t tmpfs tmpfs etc/pam.d; mount -t tmpfs tmpfs usr/lib/pam.d
+             mount -t tmpfs tmpfs run; mount -t tmpfs tmpfs etc/pam.d; mount -t tmpfs tmpfs usr/lib/pam.d
              exec chroot . /mnt/driver \"$3\" \"$4\"";
         let mut driver = Command::new("unshare")
             .args([
@@ -69,6 +74,7 @@ impl Libpam {
             answers: BufReader::new(driver.stdout.take().unwrap()),
             driver,
             reading: reading(root),
+            root: root.to_owned(),
             _folder: folder,
         }
     }
@@ -77,7 +83,16 @@ impl Libpam {
     /// does is chance.
     pub fn run(&mut self, stack: &Stack) -> Option<(String, String)> {
         let expected = self.expect(stack)?;
-        let mut requests = Vec::new();
+        Some((self.send(stack, String::new()), expected))
+    }
+
+    /// What libpam calls and returns for a user who answers every prompt with the same; "-" is an empty answer.
+    pub fn answer(&mut self, stack: &Stack, user: &str, answer: &str) -> String {
+        self.send(stack, format!("U {user} {answer}\n"))
+    }
+
+    fn send(&mut self, stack: &Stack, before: String) -> String {
+        let mut requests = before.into_bytes();
         for (path, text) in &stack.files {
             requests.extend(format!("F {path} {}\n{text}", text.len()).into_bytes());
         }
@@ -88,7 +103,19 @@ impl Libpam {
         let mut answer = String::new();
         self.answers.read_line(&mut answer).unwrap();
         assert!(!answer.is_empty(), "{:?}\n{stack}", self.driver.wait());
-        Some((answer.trim().to_owned(), expected))
+        answer.trim().to_owned()
+    }
+
+    /// The names of the modules that are installed, without ".so".
+    pub fn modules(&self) -> Vec<String> {
+        let folder = self.root.join("usr/lib/x86_64-linux-gnu/security");
+        let names = std::fs::read_dir(folder).unwrap().flatten();
+        let names = names.filter_map(|file| file.file_name().into_string().ok());
+        let mut names: Vec<_> = names
+            .filter_map(|name| Some(name.strip_suffix(".so")?.to_owned()))
+            .collect();
+        names.sort();
+        names
     }
 
     /// What the model expects.

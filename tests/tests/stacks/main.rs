@@ -1,13 +1,14 @@
 //! The model of PAM stacks compared with libpam itself, on generated stacks and on those of distributions.
 //!
 //! [`generate`] makes the stacks, [`libpam`] runs one process for all of them, with a module that returns what its
-//! arguments say.
+//! arguments say. [`modules`] compares what the installed modules return with the model's table.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 #![allow(clippy::print_stderr)] // a test that is skipped says so
 
 mod generate;
 mod libpam;
+mod modules;
 
 use std::fs;
 use std::path::Path;
@@ -33,12 +34,30 @@ fn this_systems_libpam_calls_and_returns_what_the_model_says() {
 
 #[test]
 fn debian_13s_libpam_calls_and_returns_what_the_model_says() {
-    let root = std::env::var_os("TWOFA_DEBIAN13").unwrap_or_else(|| DEBIAN_13.into());
-    if !Path::new(&root).exists() {
-        eprintln!("not tried: there is no Debian 13, run tests/install-debian13");
-        return;
+    if let Some(mut libpam) = debian_13() {
+        compare(&mut libpam);
     }
-    compare(&mut Libpam::of(Path::new(&root)));
+}
+
+#[test]
+fn this_systems_modules_return_what_the_model_says_they_may() {
+    modules::compare(&mut Libpam::of(Path::new("/")));
+}
+
+#[test]
+fn debian_13s_modules_return_what_the_model_says_they_may() {
+    if let Some(mut libpam) = debian_13() {
+        modules::compare(&mut libpam);
+    }
+}
+
+fn debian_13() -> Option<Libpam> {
+    let root = std::env::var_os("TWOFA_DEBIAN13").unwrap_or_else(|| DEBIAN_13.into());
+    if Path::new(&root).exists() {
+        return Some(Libpam::of(Path::new(&root)));
+    }
+    eprintln!("not tried: there is no Debian 13, run tests/install-debian13");
+    None
 }
 
 /// What the comparisons were like. If hardly any stack were compared, or all of them failed at once, they would prove

@@ -3,6 +3,7 @@
  * The program reads requests on its standard input:
  *   F PATH LENGTH\n and LENGTH bytes   write a file
  *   C\n                                remove what was written
+ *   U USER ANSWER\n                     from now on for this user, who answers every prompt with this; "-": with nothing
  *   R SERVICE CALL...\n                pam_start and these calls; answered with one line: what was called and what it
  *                                      returned, then the result, for each call
  *
@@ -72,13 +73,26 @@ int pam_sm_chauthtok(pam_handle_t *handle, int flags, int argc, const char **arg
 
 #else
 
+static char user[64] = "root", answer[64];
+
 static int converse(int count, const struct pam_message **messages, struct pam_response **responses, void *data)
 {
-    (void)count;
     (void)messages;
-    (void)responses;
     (void)data;
-    return PAM_CONV_ERR;
+    if (!*answer)
+        return PAM_CONV_ERR;
+    *responses = calloc(count, sizeof **responses);
+    for (int i = 0; i < count; i++)
+        (*responses)[i].resp = strdup(strcmp(answer, "-") ? answer : "");
+    return PAM_SUCCESS;
+}
+
+/* Nobody waits after a failure. */
+static void no_delay(int code, unsigned int delay, void *data)
+{
+    (void)code;
+    (void)delay;
+    (void)data;
 }
 
 static int call(pam_handle_t *handle, const char *name)
@@ -103,7 +117,10 @@ static void run(void)
     struct pam_conv conversation = {converse, 0};
     pam_handle_t *handle = 0;
     const char *service = strtok(0, " \n"), *name;
-    int code = pam_start(service, "root", &conversation, &handle);
+    int code = pam_start(service, user, &conversation, &handle);
+    union { void (*function)(int, unsigned int, void *); const void *item; } delay = {no_delay};
+    if (code == PAM_SUCCESS)
+        pam_set_item(handle, PAM_FAIL_DELAY, delay.item);
     if (code != PAM_SUCCESS)
         printf("start %d", code);
     else
@@ -167,7 +184,10 @@ int main(int argc, char **argv)
         const char *request = strtok(line, " \n");
         if (!strcmp(request, "F"))
             write_file();
-        else if (!strcmp(request, "R"))
+        else if (!strcmp(request, "U")) {
+            snprintf(user, sizeof user, "%s", strtok(0, " \n"));
+            snprintf(answer, sizeof answer, "%s", strtok(0, " \n"));
+        } else if (!strcmp(request, "R"))
             run_apart();
         else
             while (count)

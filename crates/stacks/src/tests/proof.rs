@@ -222,3 +222,12 @@ fn there_is_no_proof_where_the_model_may_be_wrong() {
     let looped = machine(&[("x", "auth include x\nauth required pam_unix.so\n")]);
     assert_eq!(read("x", &looped).prove(Program::Other, &|_| None), None);
 }
+
+#[test]
+fn a_module_that_lets_in_who_logged_in_lately_lets_in_strangers() {
+    let machine = sshd(
+        "auth sufficient pam_lastlog.so\n@include common-auth\nauth required pam_twofa.so\n",
+        "@include common-account\n",
+    );
+    assert_eq!(prove("sshd", &machine).strangers, Strangers::GetIn);
+}
