@@ -156,15 +156,34 @@ fn a_change_that_would_keep_root_out_of_the_console_is_refused() {
         .run("twofa policy set --yes mode=mandatory enrolment=beforehand")
         .ok();
     let before = state(&machine);
-    let enable = machine.run("twofa pam enable --no-login");
-    assert_eq!(enable.code(), 1, "{enable}");
-    assert!(
-        enable.stderr.contains("root could not log in at login: "),
-        "{enable}"
-    );
-    assert_eq!(state(&machine), before);
+    let refused = |options: &str| {
+        let enable = machine.run(&format!("twofa pam enable {options}"));
+        assert_eq!(enable.code(), 1, "{enable}");
+        assert!(
+            enable.stderr.contains("root could not log in at login: "),
+            "{enable}"
+        );
+        assert_eq!(state(&machine), before);
+    };
+    refused("--no-login");
 
-    machine.run("twofa policy set --yes mode=optional").ok();
+    // Root could enrol, but nothing that can be delivered.
+    machine
+        .run("twofa policy set --yes enrolment=at-login methods=email,backup")
+        .ok();
+    refused("--no-login");
+    let test = machine.run("twofa class test root").ok();
+    assert!(
+        test.stdout.contains("A login is refused: ")
+            && test
+                .stdout
+                .contains("but no provider delivers codes of a method that could be enrolled"),
+        "{test}"
+    );
+
+    machine
+        .run("twofa policy set --yes mode=optional methods=app,backup")
+        .ok();
     machine
         .run("sed -i '1i auth requisite pam_deny.so' /etc/pam.d/login")
         .ok();

@@ -2,11 +2,12 @@
 
 use twofa_core::class::EVERYONE;
 use twofa_core::exemption::{Exemption, LoginSource};
+use twofa_core::forecast::LockedOut;
 use twofa_core::policy::KEYS;
 use twofa_core::service::Services;
 use twofa_core::{Account, Class, Decision, DeviceKind, Duration, Group, Mode, Timestamp};
 
-use super::checks::Remark;
+use super::checks::{self, Remark};
 use super::policy::{PolicyPlan, known_group};
 use super::{AdminError, Administration};
 use crate::identity::accounts;
@@ -42,6 +43,8 @@ pub struct ClassTest {
     pub at: Timestamp,
     /// What a login of the user would get.
     pub decision: Decision,
+    /// Why the user is kept out, if that is so: by the decision, or because it asks for what cannot be shown or enrolled.
+    pub kept_out: Option<LockedOut>,
     /// The exemption that led to that decision, if any.
     pub exemption: Option<Exemption>,
     /// Why it is unknown which class applies, so that the strictest does; `None`: it is known.
@@ -105,11 +108,13 @@ impl Administration {
         let now = self.now();
         let (decision, exemption) = person.decide(&account, LoginSource::default(), false, now);
         let exemptions = person.exemptions(&account, now).into_iter();
+        let carried = checks::carried(&self.store().providers()?);
         Ok(ClassTest {
             narrow_exemptions: exemptions
                 .map(|stored| stored.exemption.clone())
                 .filter(|exemption| !exemption.is_general())
                 .collect(),
+            kept_out: person.locked_out(&account, carried, now),
             doubts: person.doubts(),
             trust: person.trusted_kinds(),
             services: person.policy.services.clone(),

@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use twofa_core::class::BrokenClass;
 use twofa_core::decision::DecisionFacts;
 use twofa_core::exemption::{self, Exemption, LoginSource};
+use twofa_core::forecast::{LockedOut, Means};
 use twofa_core::{
-    Account, Channel, Decision, DeviceKind, Duration, Group, Membership, Policy, Status, Timestamp,
-    decide,
+    Account, Channel, Decision, DeviceKind, Duration, Group, Membership, Methods, Policy, Status,
+    Timestamp, decide,
 };
 use twofa_store::{Store, StoreError, StoredExemption, UserSnapshot};
 
@@ -159,6 +160,24 @@ impl Person {
         stored
             .filter(|stored| stored.exemption.is_in_force(now) && covers(stored))
             .collect()
+    }
+
+    /// Why the person is kept out at `now`, by the decision or because it asks for what cannot be shown or enrolled. `carried`:
+    /// as in [`Means`].
+    pub fn locked_out(
+        &self,
+        account: &Account,
+        carried: Methods,
+        now: Timestamp,
+    ) -> Option<LockedOut> {
+        let user = &self.snapshot.user;
+        let means = Means {
+            policy: &self.policy,
+            enrolled: user.enrolled(),
+            has_backup_codes: user.backup_codes_left() > 0,
+            carried,
+        };
+        means.locked_out(self.status(account, now))
     }
 
     /// The status of the person at `now`, wherever a login comes from.

@@ -84,6 +84,8 @@ struct Verdict<'a> {
     user: &'a str,
     class: &'a str,
     decision: &'static str,
+    /// Why the user is kept out: a stable name.
+    kept_out: Option<&'static str>,
     why: String,
     /// For how long a code makes which kinds of devices trusted, in seconds.
     trust: BTreeMap<&'static str, u64>,
@@ -97,6 +99,7 @@ fn test(admin: &Administration, user: &str, output: Output) -> Result<(), Comman
         user,
         class: &test.class,
         decision: class_test::decision(test.decision),
+        kept_out: test.kept_out.map(class_test::kept_out),
         why: class_test::reason(&test),
         services: test.services.to_string(),
         trust: test

@@ -4,6 +4,7 @@ use twofa_broker::admin::class::ClassTest;
 use twofa_broker::text::explain::{self, Grounds};
 use twofa_broker::text::messages::exemption_scope;
 use twofa_core::Decision;
+use twofa_core::forecast::LockedOut;
 
 use super::devices;
 
@@ -19,6 +20,30 @@ pub(crate) const fn decision(decision: Decision) -> &'static str {
     }
 }
 
+/// Why a user is kept out, as JSON has it: the names of `twofa stats --report`.
+pub(crate) const fn kept_out(why: LockedOut) -> &'static str {
+    match why {
+        LockedOut::NotEnrolled | LockedOut::NotAllowed => "no-method",
+        LockedOut::NothingToEnrol | LockedOut::Undeliverable => "no-provider",
+        LockedOut::CannotAsk => "cannot-ask",
+        LockedOut::Locked => "locked",
+        LockedOut::IdentityMismatch => "identity-mismatch",
+    }
+}
+
+/// Why a login is refused that the decision would have shown or enrolled a method.
+const fn obstacle(test: &ClassTest) -> Option<&'static str> {
+    match test.kept_out {
+        Some(LockedOut::NothingToEnrol) => {
+            Some("no provider delivers codes of a method that could be enrolled")
+        }
+        Some(LockedOut::Undeliverable) => {
+            Some("no provider delivers codes of a method that is enrolled")
+        }
+        _ => None,
+    }
+}
+
 /// Why it was decided so: the same words as in the log of a login.
 pub(crate) fn reason(test: &ClassTest) -> String {
     let grounds = Grounds {
@@ -31,12 +56,17 @@ pub(crate) fn reason(test: &ClassTest) -> String {
             .map(|record| (&test.account, record)),
         now: test.at,
     };
-    explain::decision(test.decision, &grounds)
+    let reason = explain::decision(test.decision, &grounds);
+    match obstacle(test) {
+        Some(obstacle) => format!("{reason}, but {obstacle}"),
+        None => reason,
+    }
 }
 
 /// The whole of it, a line each.
 pub(crate) fn sentences(test: &ClassTest) -> Vec<String> {
     let login = match test.decision {
+        _ if test.kept_out.is_some() => "A login is refused",
         Decision::NotRequired(_) => "A login needs no code",
         Decision::Trusted => "A login passes without a code",
         Decision::Challenge => "A login needs a code",
@@ -52,10 +82,11 @@ pub(crate) fn sentences(test: &ClassTest) -> Vec<String> {
             "It is not known for certain which class applies, so the strictest that could apply does: {doubts}."
         ));
     }
-    let asks = matches!(
-        test.decision,
-        Decision::Challenge | Decision::Enrol | Decision::Replace
-    );
+    let asks = test.kept_out.is_none()
+        && matches!(
+            test.decision,
+            Decision::Challenge | Decision::Enrol | Decision::Replace
+        );
     sentences.extend(devices::trust(&test.trust).filter(|_| asks));
     for exemption in &test.narrow_exemptions {
         let only = exemption_scope(exemption).unwrap_or_default();

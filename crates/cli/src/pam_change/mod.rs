@@ -201,7 +201,7 @@ fn root_is_not_refused(plan: &Plan, after: &Machine) -> Result<(), CommandError>
     }
     let rules = Rules::of_user("root")?;
     let is_refused =
-        |console: &String| rules.refuses() && rules.include(console, plan.policy.as_ref());
+        |console: &String| rules.refuse() && rules.include(console, plan.policy.as_ref());
     let Some(console) = consoles.find(is_refused) else {
         return Ok(());
     };

@@ -17,6 +17,7 @@ use crate::error::CommandError;
 pub(super) struct Rules {
     /// See `twofa class test --json`.
     decision: String,
+    kept_out: Option<String>,
     pub(super) why: String,
     services: String,
 }
@@ -27,14 +28,14 @@ impl Rules {
         read(&["class", "test", user])
     }
 
-    /// Whether a code would be asked for, and not enrolment gone through first.
+    /// Whether a code would be asked for that can be shown, and not enrolment gone through first.
     pub(super) fn asks(&self) -> bool {
-        self.decision == "challenge"
+        self.decision == "challenge" && !self.refuse()
     }
 
-    /// Whether every login is refused where the policy asks.
-    pub(super) fn refuses(&self) -> bool {
-        self.decision == "deny"
+    /// Whether every login is refused where the policy asks: at once, or because nothing can be shown or enrolled.
+    pub(super) fn refuse(&self) -> bool {
+        self.decision == "deny" || self.kept_out.is_some()
     }
 
     /// Whether the policy asks at a service at all, after a change of it.
@@ -174,6 +175,25 @@ mod tests {
 
     fn names(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn rules_under_which_nothing_can_be_shown_or_enrolled_refuse() {
+        for (decision, kept_out, refuse, asks) in [
+            ("not-required", "null", false, false),
+            ("challenge", "null", false, true),
+            ("challenge", "\"no-provider\"", true, false),
+            ("enrol", "null", false, false),
+            ("enrol", "\"no-provider\"", true, false),
+            ("replace", "\"no-provider\"", true, false),
+            ("deny", "\"no-method\"", true, false),
+        ] {
+            let text = format!(
+                r#"{{"decision": "{decision}", "kept_out": {kept_out}, "why": "", "services": "all"}}"#
+            );
+            let rules: Rules = serde_json::from_str(&text).unwrap();
+            assert_eq!((rules.refuse(), rules.asks()), (refuse, asks), "{text}");
+        }
     }
 
     #[test]
