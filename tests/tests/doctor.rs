@@ -739,6 +739,46 @@ fn the_doctor_reads_what_sshd_does_with_keys() {
 }
 
 #[test]
+fn the_doctor_looks_at_each_match_block_of_sshd_with_all_that_is_included() {
+    let key_then_code =
+        "auth required pam_twofa.so\nauth required pam_permit.so\n@include common-account\n";
+    let machine = builder()
+        .user("bob")
+        .sshd(
+            "AuthenticationMethods publickey,keyboard-interactive\nInclude /etc/ssh/custom/*.conf",
+        )
+        .build();
+    put(&machine, "sshd", key_then_code);
+    assert_eq!(diagnosis(&machine), CONTENT);
+    for (block, words) in [
+        (
+            "Match Address 10.0.0.0/8\nAuthenticationMethods publickey\n",
+            "problem: sshd: in the Match blocks at /etc/ssh/custom/a.conf:1, a key alone lets people in",
+        ),
+        (
+            "Match User bob\nAuthenticationMethods publickey\n",
+            "problem: sshd: in a Match block, a key alone lets people in without a code (bob)",
+        ),
+        (
+            "Match Address 10.0.0.0/8\nPasswordAuthentication yes\nAuthenticationMethods password\n",
+            "notice: sshd: in the Match blocks at /etc/ssh/custom/a.conf:1, sshd's 'password' method",
+        ),
+        (
+            "Match LocalPort 2222\nKbdInteractiveAuthentication no\n",
+            "problem: sshd: in the Match blocks at /etc/ssh/custom/a.conf:1, sshd cannot ask for a code",
+        ),
+        (
+            "Match Group nobody-here\nAuthenticationMethods publickey\n",
+            "problem: cannot examine the Match block at /etc/ssh/custom/a.conf:1: no login was found",
+        ),
+    ] {
+        machine.run("mkdir -p /etc/ssh/custom").ok();
+        machine.write_file("/etc/ssh/custom/a.conf", block);
+        finds(&machine, words);
+    }
+}
+
+#[test]
 fn the_doctor_reads_the_settings_of_an_sshd_that_does_not_run_but_does_not_judge_them() {
     let machine = builder().build();
     machine

@@ -170,6 +170,16 @@ impl Config {
         found
     }
 
+    /// The files as they are.
+    pub fn as_it_is() -> Result<Self, ConfigError> {
+        Self::read(("", None))
+    }
+
+    /// The paths of its files.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     /// Whether a file is part of it.
     pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use nix::unistd::Group;
 
-use super::config::{Block, matches};
+use super::config::{Block, ConfigError, Trial, matches};
 use super::connection::Connection;
 
 /// sshd is asked about at most this many connections for one block.
@@ -16,9 +16,39 @@ const MOST_VALUES: usize = 6;
 /// Addresses that stand for any: of documentation (RFC 5737, RFC 3849) and of this machine.
 const ADDRESSES: [&str; 3] = ["192.0.2.1", "2001:db8::1", "127.0.0.1"];
 
+/// Users for whom a block is looked at.
+const MOST_PER_BLOCK: usize = 4;
+/// Once one is found to whom a block applies, so many others are tried: each takes sshd a hundredth of a second.
+const MOST_AFTER_FIRST: usize = 8;
+
+/// Connections to which the block `number` of a configuration applies, of different users, with the settings as sshd prints
+/// them. Those of `people` come first. None: none was found.
+pub fn applying(
+    trial: &Trial,
+    (number, block): (usize, &Block),
+    people: &[Connection],
+) -> Result<Vec<(Connection, String)>, ConfigError> {
+    let mut found: Vec<(Connection, String)> = Vec::new();
+    let mut left = MOST_AFTER_FIRST;
+    for connection in candidates(block, people).unwrap_or_default() {
+        if found.len() == MOST_PER_BLOCK || left == 0 {
+            break;
+        }
+        left -= usize::from(!found.is_empty());
+        if found.iter().any(|(known, _)| known.user == connection.user) {
+            continue;
+        }
+        let (settings, blocks) = trial.settings(Some(&connection))?;
+        if blocks.contains(&number) {
+            found.push((connection, settings));
+        }
+    }
+    Ok(found)
+}
+
 /// Connections to which a block may apply; sshd says whether it does. Those of `people` come first. `None`: the block has
 /// a criterion for which none can be made up.
-pub fn candidates(block: &Block, people: &[Connection]) -> Option<Vec<Connection>> {
+fn candidates(block: &Block, people: &[Connection]) -> Option<Vec<Connection>> {
     let accounts = accounts(people);
     let mut all: Vec<Connection> = people.to_vec();
     for (criterion, patterns) in &block.patterns {

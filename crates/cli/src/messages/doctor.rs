@@ -171,6 +171,21 @@ fn sshd(complaint: &SshdComplaint) -> String {
              the other account lines, which lets only exempt users in that way",
             enumerate(users)
         ),
+        SshdComplaint::KeyAloneLetsInBlocks(places) => format!(
+            "in the Match blocks at {}, a key alone lets people in without a code: put 'account required pam_twofa.so' before \
+             the other account lines, which lets only exempt users in that way, or change AuthenticationMethods there",
+            enumerate(places)
+        ),
+        SshdComplaint::PasswordMethodInBlocks(places) => format!(
+            "in the Match blocks at {}, sshd's 'password' method cannot show a question and refuses users who need a code: \
+             set 'PasswordAuthentication no' there",
+            enumerate(places)
+        ),
+        SshdComplaint::CannotAskInBlocks(places) => format!(
+            "in the Match blocks at {}, sshd cannot ask for a code, so users who need one are refused: set \
+             'KbdInteractiveAuthentication yes' there",
+            enumerate(places)
+        ),
         SshdComplaint::KeyIsCutOff => format!(
             "users who need a code and offer a key are disconnected before they are asked for the password: {WITH_KEYS}; \
              until then 'ssh -o PubkeyAuthentication=no' works"

@@ -134,6 +134,8 @@ pub(super) fn part(part: &Part) -> String {
         Part::Path(path) => path.display().to_string(),
         Part::SshdAccounts(1) => "what sshd demands of one account".to_owned(),
         Part::SshdAccounts(count) => format!("what sshd demands of {count} accounts"),
+        Part::SshdConfig => "the files of sshd's configuration".to_owned(),
+        Part::SshdBlock(place) => format!("the Match block at {place}"),
         Part::Stacks => "the PAM services and sshd".to_owned(),
         Part::Broker => "whether the broker answers".to_owned(),
         Part::BrokerProgram => format!("the version of {BROKER}"),

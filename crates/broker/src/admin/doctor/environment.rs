@@ -17,6 +17,7 @@ use super::sshd::Sshd;
 use crate::admin::pam::{FOLDERS, Machine, PENDING_CHANGE, module_folders};
 use crate::identity::accounts::system_user;
 use crate::process::location::location;
+use crate::sshd::config::Config;
 
 /// A store with less than this many MiB of room may soon be unable to count attempts, and then refuses everybody.
 const ROOM: u64 = 64;
@@ -106,6 +107,14 @@ fn roots_files() -> Vec<PathBuf> {
         "/etc/ssh/sshd_config",
     ];
     files.extend(others.map(PathBuf::from));
+    // If it cannot be read, another finding says so.
+    if let Ok(sshd) = Config::as_it_is() {
+        let included = sshd.paths().map(PathBuf::from);
+        files.extend(included.flat_map(|file| {
+            let folder = file.parent().map(Path::to_owned);
+            [file].into_iter().chain(folder)
+        }));
+    }
     files.sort();
     files.dedup();
     files

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::super::pam::{FOLDERS, Machine, module_folders};
 use super::coverage::Coverage;
 use super::environment;
-use super::finding::{Finding, HostFinding, Hurry, Part};
+use super::finding::{Finding, HostFinding, Hurry};
 use super::module;
 use super::sshd::Sshd;
 use super::stacks;
@@ -48,10 +48,8 @@ pub(super) fn inspect(machine: &Machine) -> Report {
         let unknown = HostFinding::SshdSettingsUnknown { error, is_early };
         findings.push(Finding::Host(unknown));
     }
-    if let Some((count, error)) = sshd.as_ref().and_then(|sshd| sshd.unknown.clone()) {
-        let part = Part::SshdAccounts(count);
-        findings.push(Finding::NotExamined { part, error });
-    }
+    let unknown = sshd.iter().flat_map(|sshd| sshd.unknown.clone());
+    findings.extend(unknown.map(|(part, error)| Finding::NotExamined { part, error }));
     let login_defs = Path::new("/etc/login.defs");
     if let Err(error) = fs::read(login_defs) {
         findings.extend(environment::unreadable(login_defs, &error));

@@ -65,7 +65,11 @@ impl Complaint {
                 SshdComplaint::CannotAsk => "sshd-cannot-ask",
                 SshdComplaint::PasswordMethod => "sshd-password-method",
                 SshdComplaint::KeyAloneLetsIn => "sshd-key-alone",
-                SshdComplaint::KeyAloneLetsInUsers(_) => "sshd-key-alone-in-match",
+                SshdComplaint::KeyAloneLetsInUsers(_) | SshdComplaint::KeyAloneLetsInBlocks(_) => {
+                    "sshd-key-alone-in-match"
+                }
+                SshdComplaint::PasswordMethodInBlocks(_) => "sshd-password-method-in-match",
+                SshdComplaint::CannotAskInBlocks(_) => "sshd-cannot-ask-in-match",
                 SshdComplaint::KeyIsCutOff => "sshd-key-cut-off",
             },
         }

@@ -1,12 +1,18 @@
-//! What sshd does with keys and prompts, from the settings that `sshd -T` prints.
+//! What sshd does with keys and prompts, from the settings that `sshd -T` prints: outside of `Match` blocks, for each account,
+//! and for logins to which each block applies.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
 use std::time::{Duration, Instant};
 
 use twofa_delivery::subprocess;
+
+use super::finding::Part;
+use crate::sshd::config::{Block, Config, ConfigError, Trial};
+use crate::sshd::connection::Connection;
+use crate::sshd::connections::applying;
 
 /// Where the program is; it wants to be called by its whole path.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
@@ -15,6 +21,10 @@ const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin
 const MOST_ACCOUNTS: usize = 500;
 /// How long sshd may take to report its settings, and then those of all accounts. It asks the name service.
 const TIMEOUT: Duration = Duration::from_secs(7);
+/// How long it may take for one connection.
+const ANSWER: Duration = Duration::from_secs(2);
+/// So many accounts log in from this machine in the trials of a block.
+const PEOPLE: usize = 3;
 
 /// sshd's settings, those outside of `Match` blocks.
 #[derive(Debug, Default)]
@@ -24,8 +34,19 @@ pub(super) struct Sshd {
     pub(super) is_in_use: bool,
     /// Root and the accounts of people, and what applies to each.
     pub(super) accounts: Vec<SshdAccount>,
-    /// How many accounts are left out of these, and why.
-    pub(super) unknown: Option<(usize, String)>,
+    /// The `Match` blocks that decide who gets in.
+    pub(super) blocks: Vec<SshdBlock>,
+    /// What of the accounts and blocks could not be looked at, and why.
+    pub(super) unknown: Vec<(Part, String)>,
+}
+
+/// What sshd makes of logins to which a `Match` block applies.
+#[derive(Debug)]
+pub(super) struct SshdBlock {
+    /// As `FILE:LINE`.
+    pub(super) place: String,
+    /// Users and the settings for a login of theirs; never empty.
+    pub(super) logins: Vec<(String, Sshd)>,
 }
 
 /// What sshd demands of one account.
@@ -45,13 +66,9 @@ impl Sshd {
         let answer = settings(program, &[], Instant::now() + TIMEOUT);
         let error = match answer {
             Ok(sshd) => {
-                let (accounts, unknown) = sshd.look_at_accounts(program);
-                return Some(Ok(Self {
-                    is_in_use,
-                    accounts,
-                    unknown,
-                    ..sshd
-                }));
+                let mut sshd = Self { is_in_use, ..sshd };
+                sshd.look_at_files(program);
+                return Some(Ok(sshd));
             }
             Err(error) => error,
         };
@@ -68,18 +85,101 @@ impl Sshd {
             settings,
             is_in_use: true,
             accounts: Vec::new(),
-            unknown: None,
+            blocks: Vec::new(),
+            unknown: Vec::new(),
         }
     }
 
+    /// Looks at accounts and `Match` blocks.
+    fn look_at_files(&mut self, program: &str) {
+        let has_blocks = match Config::as_it_is() {
+            Ok(config) => {
+                self.look_at_blocks(&config);
+                let doubts = config.doubts.iter().cloned();
+                self.unknown
+                    .extend(doubts.map(|doubt| (Part::SshdConfig, doubt)));
+                !config.blocks.is_empty() || !config.doubts.is_empty()
+            }
+            Err(error) => {
+                self.unknown.push((Part::SshdConfig, error.to_string()));
+                true
+            }
+        };
+        let (accounts, unknown) = self.look_at_accounts(program, has_blocks);
+        self.accounts = accounts;
+        let unknown = unknown.map(|(count, why)| (Part::SshdAccounts(count), why));
+        self.unknown.extend(unknown);
+    }
+
+    /// Looks at the blocks that decide who gets in.
+    fn look_at_blocks(&mut self, config: &Config) {
+        let blocks = config.blocks.iter().enumerate();
+        let mut blocks = blocks
+            .filter(|(_, block)| block.deciding().is_some())
+            .peekable();
+        if blocks.peek().is_none() {
+            return;
+        }
+        // Nobody but root makes files there.
+        let folder = PathBuf::from(format!("/run/twofa-doctor-{}", process::id()));
+        let trial = config.trial(folder, ask);
+        let deadline = Instant::now() + TIMEOUT;
+        for (number, block) in blocks {
+            let looked = match &trial {
+                Ok(_) if deadline <= Instant::now() => {
+                    Err(format!("sshd did not answer for all within {TIMEOUT:?}"))
+                }
+                Ok(trial) => self.look_at_block(trial, number, block),
+                Err(error) => Err(error.to_string()),
+            };
+            match looked {
+                Ok(block) => self.blocks.push(block),
+                Err(error) => {
+                    let part = Part::SshdBlock(block.place.clone());
+                    self.unknown.push((part, error));
+                }
+            }
+        }
+    }
+
+    fn look_at_block(
+        &self,
+        trial: &Trial,
+        number: usize,
+        block: &Block,
+    ) -> Result<SshdBlock, String> {
+        let port = self.settings.get("port").map_or("22", String::as_str);
+        let people = accounts().into_iter().take(PEOPLE);
+        let people: Vec<_> = people.map(|name| Connection::local(&name, port)).collect();
+        let found = applying(trial, (number, block), &people);
+        let found = found.map_err(|error: ConfigError| error.to_string())?;
+        if found.is_empty() {
+            return Err(format!(
+                "no login was found to which 'Match {}' applies; look at it yourself",
+                block.criteria
+            ));
+        }
+        let logins = found
+            .into_iter()
+            .map(|(connection, settings)| (connection.user, Self::read(&settings)));
+        Ok(SshdBlock {
+            place: block.place.clone(),
+            logins: logins.collect(),
+        })
+    }
+
     /// What applies to each account of `/etc/passwd`, where a `Match` block can make a difference.
-    fn look_at_accounts(&self, program: &str) -> (Vec<SshdAccount>, Option<(usize, String)>) {
+    fn look_at_accounts(
+        &self,
+        program: &str,
+        has_blocks: bool,
+    ) -> (Vec<SshdAccount>, Option<(usize, String)>) {
         let account = |name, settings: &Self| SshdAccount {
             name,
             key_alone_lets_in: settings.key_alone_lets_in(),
         };
         let names = accounts();
-        if !has_matches() {
+        if !has_blocks {
             let all = names.into_iter().map(|name| account(name, self));
             return (all.collect(), None);
         }
@@ -197,11 +297,24 @@ fn settings_of(program: &str, account: &str, deadline: Instant) -> Result<Sshd, 
 
 /// The settings that sshd reports. The error is what it says instead.
 fn settings(program: &str, arguments: &[&str], deadline: Instant) -> Result<Sshd, String> {
+    let arguments = [&["-T"], arguments].concat();
+    run(program, &arguments, deadline).map(|text| Sshd::read(&text))
+}
+
+/// What sshd prints, or what it complains of.
+fn ask(arguments: &[&str]) -> Result<String, String> {
+    let mut programs = PROGRAMS.iter();
+    let program = programs.find(|program| Path::new(program).exists());
+    let program = program.ok_or("there is no sshd any longer")?;
+    run(program, arguments, Instant::now() + ANSWER)
+}
+
+fn run(program: &str, arguments: &[&str], deadline: Instant) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.arg("-T").args(arguments).env_clear();
+    command.args(arguments).env_clear();
     let output = subprocess::run(command, &[], deadline).map_err(|error| error.to_string())?;
     if output.status.success() {
-        Ok(Sshd::read(&String::from_utf8_lossy(&output.stdout)))
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
         Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
@@ -217,23 +330,6 @@ fn accounts() -> Vec<String> {
         (is_safe && (uid == 0 || (1000..65534).contains(&uid))).then(|| name.to_owned())
     };
     passwd.lines().filter_map(account).collect()
-}
-
-/// Whether there is a `Match` block in `sshd_config` or `sshd_config.d`.
-fn has_matches() -> bool {
-    let parts = fs::read_dir("/etc/ssh/sshd_config.d")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|file| file.path());
-    let mut files = parts.chain(["/etc/ssh/sshd_config".into()]);
-    files.any(|file| {
-        let text = fs::read_to_string(file)
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        text.lines()
-            .any(|line| line.trim_start().starts_with("match"))
-    })
 }
 
 /// Whether a process is an sshd.

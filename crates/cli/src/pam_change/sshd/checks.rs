@@ -4,7 +4,7 @@ use std::path::Path;
 
 use twofa_broker::sshd::config::{Block, Config, MAIN, Trial};
 use twofa_broker::sshd::connection::Connection;
-use twofa_broker::sshd::connections::candidates;
+use twofa_broker::sshd::connections::applying;
 
 use super::accounts::{is_root, roots, somebody_else};
 use super::daemon::{CLIENT, FILE, ask, refused, reload};
@@ -14,10 +14,6 @@ use crate::error::CommandError;
 use crate::pam_change::files;
 use crate::pam_change::step::{FOLDER, Step};
 
-/// Users for whom a block is looked at.
-const MOST_PER_BLOCK: usize = 4;
-/// Once one is found to whom a block applies, so many others are tried: each takes sshd a hundredth of a second.
-const MOST_AFTER_FIRST: usize = 8;
 const KEYS_ALONE: &str = "A login with an ssh key alone is asked for no code.";
 const BATCH: &str = "A program that logs in with a key and nobody to ask (BatchMode) is refused: 'sshd: robots with keys' in \
                      twofa-admin(7) says how to let it in.";
@@ -322,25 +318,14 @@ impl State {
         for (number, block) in
             others.filter(|(_, block)| !block.place.starts_with(FILE) || !self.is_own(block))
         {
-            let mut found: Vec<Connection> = Vec::new();
-            let mut left = MOST_AFTER_FIRST;
-            for connection in candidates(block, &people).unwrap_or_default() {
-                if found.len() == MOST_PER_BLOCK || left == 0 {
-                    break;
-                }
-                left -= usize::from(!found.is_empty());
-                let is_new = found.iter().all(|known| known.user != connection.user);
-                if is_new && self.settings(Some(&connection))?.1.contains(&number) {
-                    found.push(connection);
-                }
-            }
+            let found = applying(&self.trial, (number, block), &people)?;
             if found.is_empty() && block.deciding().is_some() {
                 notes.push(format!(
                     "{}: no login was found to which 'Match {}' applies: look at this block yourself.",
                     block.place, block.criteria
                 ));
             }
-            all.extend(found);
+            all.extend(found.into_iter().map(|(connection, _)| connection));
         }
         Ok((all, notes))
     }

@@ -228,6 +228,12 @@ pub enum SshdComplaint {
     KeyAloneLetsIn,
     /// In `Match` blocks, a key alone lets these users in without a code; never empty.
     KeyAloneLetsInUsers(Vec<String>),
+    /// In the `Match` blocks at these places (`FILE:LINE`), a key alone lets in without a code; never empty.
+    KeyAloneLetsInBlocks(Vec<String>),
+    /// In these blocks, the method `password` lets in and can show no question; never empty.
+    PasswordMethodInBlocks(Vec<String>),
+    /// In these blocks, sshd cannot ask questions; never empty.
+    CannotAskInBlocks(Vec<String>),
     /// People who offer a key are cut off before the password is asked for.
     KeyIsCutOff,
 }
@@ -240,7 +246,9 @@ impl Complaint {
                 | Self::AsksNothing(_)
                 | Self::AsksTwice
                 | Self::Key(_, KeyComplaint::LandsElsewhere)
-                | Self::Sshd(SshdComplaint::PasswordMethod)
+                | Self::Sshd(
+                    SshdComplaint::PasswordMethod | SshdComplaint::PasswordMethodInBlocks(_)
+                )
         )
     }
 }

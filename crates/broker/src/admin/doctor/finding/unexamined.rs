@@ -11,6 +11,10 @@ pub enum Part {
     Stacks,
     /// What sshd demands of these many accounts, where `Match` blocks may make a difference.
     SshdAccounts(usize),
+    /// sshd's configuration: its files, or what some of them include.
+    SshdConfig,
+    /// What the `Match` block at this place (`FILE:LINE`) makes of logins.
+    SshdBlock(String),
     /// The broker at the socket.
     Broker,
     /// The program of the broker.

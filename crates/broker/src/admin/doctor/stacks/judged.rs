@@ -3,6 +3,7 @@
 use twofa_core::service;
 use twofa_stacks::{Answers, File, Host, OwnLine, Phase, Rule, Service, Step, Way};
 
+use super::blocks::{StackNeeds, check_blocks};
 use crate::admin::doctor::complaints::Complaints;
 use crate::admin::doctor::finding::{
     AccountComplaint, Complaint, DecidingLine, HostFinding, KeyComplaint, Line, Remedy,
@@ -329,6 +330,11 @@ impl<'a> Judged<'a> {
         } else if needs_question && sshd.takes_passwords() {
             complaints.add(name, Complaint::Sshd(SshdComplaint::PasswordMethod));
         }
+        let needs = StackNeeds {
+            asks_question: self.asks() && needs_question,
+            account_lets_in: self.answers.account_without_code.is_some(),
+        };
+        check_blocks(name, sshd, needs, complaints);
         if !sshd.key_alone_lets_in() {
             let users = sshd
                 .accounts

@@ -1,6 +1,7 @@
 //! How the module is called in the PAM stacks: who gets in without a code, who is kept out, and who could ask for a code
 //! without knowing the password. [`judged`] looks at one service.
 
+mod blocks;
 mod judged;
 #[cfg(test)]
 mod tests;
