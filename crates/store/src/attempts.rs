@@ -141,7 +141,7 @@ pub enum MarkUsedOutcome {
 impl Store {
     /// Checks the lock, runs `verify`, and marks the code used or counts and logs the failure, all in one transaction.
     ///
-    /// `verify` sees the account as it is stored at this moment, but for the backup codes, which are left out. It runs
+    /// `verify` sees the account as it is stored at this moment, without backup codes and security keys. It runs
     /// under the write lock of the store, so it must be quick and ask nobody. Its error says why the code is wrong.
     pub fn try_code<W: AsRef<RefusalReason>>(
         &self,
@@ -165,7 +165,7 @@ impl Store {
                 Err(lock) => return Ok(CodeOutcome::Locked(lock)),
             };
             let rules = tx.rules()?;
-            let user = tx.user_without_backup_codes(account, &record)?;
+            let user = tx.user_with_apps(account, &record)?;
             if !Arc::ptr_eq(&rules, &known.rules) || !known.is_about(&record) {
                 return Ok(CodeOutcome::Outdated);
             }
@@ -343,8 +343,12 @@ pub(crate) fn attempts_before(
     if let Some(lock) = record.throttle.lock(tx.now) {
         return Ok(Err(lock));
     }
-    let lock = fleet::lock(tx, record.id)?;
-    let before = throttle(tx, record, tally)?;
+    let on_host = throttle_on_host(tx, record.id)?;
+    let lock = fleet::lock(tx, record.id, on_host)?;
+    let before = match (tally, on_host) {
+        (Tally::Proved, Some(on_host)) => on_host,
+        _ => throttle(tx, record, tally)?,
+    };
     Ok(lock.or(before.lock(tx.now)).map_or(Ok(before), Err))
 }
 
@@ -355,6 +359,13 @@ fn throttle(tx: &Tx<'_>, record: &UserRecord, tally: Tally) -> Result<Throttle, 
         (Tally::Proved | Tally::Uncounted, _) => Ok(record.throttle),
         (Tally::Unproved, _) => unproved::throttle(tx.db, record.id),
     }
+}
+
+/// The attempts on the host of the fleet for which `tx` is.
+fn throttle_on_host(tx: &Tx<'_>, user: i64) -> Result<Option<Throttle>, StoreError> {
+    tx.host_key()
+        .map(|key| sql_fleet::throttle(tx.db, user, key))
+        .transpose()
 }
 
 /// Saves the attempts that one in [`Tally::Proved`] is counted with, which ended so.
@@ -387,7 +398,7 @@ pub(crate) fn save_failure(
     host_limits::cut_off_if_due(tx)?;
     let failures = if throttle.lock(tx.now).is_some() {
         throttle.failures()
-    } else if fleet::lock(tx, record.id)?.is_some() {
+    } else if fleet::lock(tx, record.id, throttle_on_host(tx, record.id)?)?.is_some() {
         fleet::failures(tx, record.id)?
     } else {
         return Ok(());

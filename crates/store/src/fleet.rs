@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use twofa_core::lockout::{MAX_FAILURES, MAX_LOCK};
-use twofa_core::{FleetPolicy, Lock, Timestamp};
+use twofa_core::{FleetPolicy, Lock, Throttle, Timestamp};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -246,13 +246,14 @@ impl Store {
     }
 }
 
-/// The lock that wrong codes on hosts cause everywhere for the user number `user`, or on the host for which `tx` is.
-pub(crate) fn lock(tx: &Tx<'_>, user: i64) -> Result<Option<Lock>, StoreError> {
-    let of_host = match tx.host_key() {
-        Some(key) => fleet::throttle(tx.db, user, key)?.failures(),
-        None => 0,
-    };
-    if of_host >= MOST_OF_A_HOST.into() {
+/// The lock that wrong codes on hosts cause everywhere for the user number `user`, or on the host for which `tx` is, where the
+/// attempts are these.
+pub(crate) fn lock(
+    tx: &Tx<'_>,
+    user: i64,
+    on_host: Option<Throttle>,
+) -> Result<Option<Lock>, StoreError> {
+    if on_host.is_some_and(|on_host| on_host.failures() >= MOST_OF_A_HOST.into()) {
         return Ok(Some(Lock::Administrator));
     }
     let Failures { count, last_at } = fleet::failures(tx.db, user, MOST_OF_A_HOST)?;

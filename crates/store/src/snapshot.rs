@@ -77,7 +77,8 @@ impl View<'_> {
             rules,
             user: User {
                 backup: backup_codes::find(self.db, user.id)?,
-                ..self.user_without_backup_codes(account, user)?
+                security_keys: security_keys::all(self.db, user.id)?,
+                ..self.user_with_apps(account, user)?
             },
             missed: events::refused_since(self.db, account, user.passed_event)?,
             codes_shown_at: user.codes_shown_at,
@@ -86,7 +87,8 @@ impl View<'_> {
         })
     }
 
-    pub(crate) fn user_without_backup_codes(
+    /// The user without backup codes and security keys.
+    pub(crate) fn user_with_apps(
         &self,
         account: &Account,
         user: &UserRecord,
@@ -103,7 +105,7 @@ impl View<'_> {
             throttle: user.throttle,
             apps,
             backup: None,
-            security_keys: security_keys::all(self.db, user.id)?,
+            security_keys: Vec::new(),
         })
     }
 }
