@@ -8,6 +8,23 @@ pub(crate) fn app(machine: &Machine, user: &str) -> Authenticator {
     app_on(machine.terminal(&format!("twofa enrol app --user {}", quote(user))))
 }
 
+/// Gives `user` a token that counts, and returns `number` of its codes, none of which has been used.
+pub(crate) fn token(machine: &Machine, user: &str, number: usize) -> Vec<String> {
+    let user = quote(user);
+    let mut terminal = machine.terminal(&format!("twofa enrol app --type hotp --user {user}"));
+    terminal.expect("Key:");
+    let key = terminal.expect("\n").replace(char::is_whitespace, "");
+    let codes = format!("oathtool --hotp --window={number} --base32 {key}");
+    let codes = machine.run(&codes).ok().stdout;
+    let mut codes = codes.lines().map(str::to_owned);
+    terminal.expect("code it shows: ");
+    terminal.type_line(&codes.next().expect("the first code"));
+    save_backup_codes(&mut terminal);
+    terminal.expect("enrolled");
+    assert!(terminal.expect_end().success(), "{}", terminal.screen());
+    codes.collect()
+}
+
 /// Completes the enrolment that `terminal` shows.
 pub(crate) fn app_on(mut terminal: Terminal) -> Authenticator {
     let app = enrol_on(&mut terminal);

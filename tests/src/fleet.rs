@@ -60,7 +60,8 @@ impl Machine {
         cable
     }
 
-    fn have_join(&self, host: &Self, name: &str, here: &str) {
+    /// Has `host`, which is connected, join as `name`. This server is at `here`.
+    pub fn have_join(&self, host: &Self, name: &str, here: &str) {
         host.run(&format!("echo '{here} {NAME}' >>/etc/hosts")).ok();
         let token = self.add_host(name, "");
         host.run_with_input("twofa join --token-file -", &token)

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use twofa_e2e::{Authenticator, FIRST_FACTOR, Machine, Postgres, Terminal, save_backup_codes};
+use twofa_e2e::{Authenticator, FIRST_FACTOR, Machine, Postgres, Terminal};
 
 const LOGIN: &str = "pamtester testapp alice authenticate";
 /// Somebody's commit waits for the standby.
@@ -203,22 +203,6 @@ fn a_server_that_is_killed_between_commit_and_answer_lets_nobody_in_and_nobody_t
 const PEOPLE: [&str; 10] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"];
 const CODES: usize = 10;
 
-/// Gives `user` a token, and returns its codes that are not used yet.
-fn enrol_token(server: &Machine, user: &str) -> Vec<String> {
-    let mut terminal = server.terminal(&format!("twofa enrol app --type hotp --user {user}"));
-    terminal.expect("Key:");
-    let key = terminal.expect("\n").replace(char::is_whitespace, "");
-    let codes = format!("oathtool --hotp --window={CODES} --base32 {key}");
-    let codes = server.run(&codes).ok().stdout;
-    let mut codes = codes.lines().map(str::to_owned);
-    terminal.expect("code it shows: ");
-    terminal.type_line(&codes.next().unwrap());
-    save_backup_codes(&mut terminal);
-    terminal.expect("enrolled");
-    assert!(terminal.expect_end().success());
-    codes.collect()
-}
-
 #[test]
 fn no_code_lets_in_twice_when_the_standby_is_promoted_and_the_old_primary_still_takes_changes() {
     let builder = Machine::new()
@@ -228,7 +212,7 @@ fn no_code_lets_in_twice_when_the_standby_is_promoted_and_the_old_primary_still_
         .iter()
         .fold(builder, |builder, user| builder.user(user));
     let server = builder.build();
-    let codes = PEOPLE.map(|user| enrol_token(&server, user));
+    let codes = PEOPLE.map(|user| server.enrol_token(user, CODES));
     let [primary, standby] = serve(&server);
     let hosts = [host_of(&PEOPLE), host_of(&PEOPLE)];
     let _cables = [

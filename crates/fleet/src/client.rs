@@ -192,11 +192,15 @@ impl Servers {
         left: Duration,
         until: Instant,
     ) -> Result<Conversation<'_>, ConnectionError> {
-        while let Some(link) = self.take_idle(server) {
-            // The server may have closed it meanwhile.
-            if let Ok(conversation) = self.begin(server, link, last, is_again, left, until) {
+        if let Some(link) = self.take_idle(server) {
+            // The server may have closed it meanwhile. Or a firewall has forgotten it and all others, and nobody answers: then half
+            // of the time is left for a new one.
+            let now = Instant::now();
+            let half = now + until.saturating_duration_since(now) / 2;
+            if let Ok(conversation) = self.begin(server, link, last, is_again, left, half) {
                 return Ok(conversation);
             }
+            self.lock().idle.retain(|idle| idle.server != server);
         }
         let link =
             connect(&self.config, &self.addresses[server], until).map_err(CodecError::from)?;
