@@ -11,18 +11,21 @@ const CODES: usize = 8;
 
 /// A server on which alice has a token, with these codes that are not used yet.
 fn server() -> (Machine, impl Iterator<Item = String>) {
-    let server = Machine::new().policy("mandatory").user("alice").build();
+    let server = Machine::new()
+        .policy("optional")
+        .command("twofa policy set fleet.accounts=alice")
+        .user("alice")
+        .build();
     let codes = server.enrol_token("alice", CODES);
     server.become_fleet_server();
     (server, codes.into_iter())
 }
 
-/// A host, on which alice's account is shared.
+/// A host, which has an account of alice's.
 fn host() -> Machine {
     Machine::new()
         .policy("optional")
         .user("alice")
-        .command("twofa policy set fleet.accounts=alice")
         .pam(
             "testapp",
             &format!("{FIRST_FACTOR}auth required pam_twofa.so\n"),

@@ -101,11 +101,8 @@ fn added(
     let host = machines::machine(disk, users);
     let shared = users.timed.iter().map(|user| user.account.name.as_str());
     let shared: Vec<&str> = shared.collect();
-    host.run(&format!(
-        "twofa policy set mode=optional fleet.accounts={}",
-        shared.join(",")
-    ))
-    .ok();
+    let shared = format!("twofa policy set fleet.accounts={}", shared.join(","));
+    server.machine.run(&shared).ok();
     let _cable = server
         .machine
         .connect(&host, "web1", "10.77.1.1/24", "10.77.1.2/24");
