@@ -11,8 +11,9 @@ use super::STACK_BYTES;
 use super::conversation::HostConnection;
 use crate::process::log;
 
-/// Messages that are worked on at once. A worker waits for the database or for a provider of codes most of the time.
-const MAX_WORKERS: usize = 64;
+/// Messages that are worked on at once. A worker may wait fifteen seconds for a provider of codes, and a host goes to another
+/// server if none accepts its message within two.
+const MAX_WORKERS: usize = 512;
 /// Of those, of one host.
 const MAX_OF_A_HOST: usize = MAX_WORKERS / 2;
 /// How long a worker waits for work before it ends.
@@ -232,7 +233,7 @@ mod tests {
     fn hosts_take_turns_and_one_has_half_of_the_workers_at_most() {
         let (busy, other) = ([1; 32], [2; 32]);
         let mut queue = QueueState::default();
-        for _ in 0..100 {
+        for _ in 0..MAX_WORKERS {
             queue.add(busy, busy);
         }
         queue.add(other, other);
