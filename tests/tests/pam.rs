@@ -85,7 +85,7 @@ fn what_is_wrong_is_a_problem_with_its_line_and_the_exit_status_says_so() {
         .run("mkdir -p /usr/lib/security && cp /usr/lib/*/security/pam_permit.so /usr/lib/security/pam_corp.so")
         .ok();
     let check = machine.run("twofa pam check login");
-    let notice = "notice: login: whom pam_corp lets in gets in without a password or a code that twofa knows of: \
+    let notice = "notice: login: anyone pam_corp lets in gets in without a password or a code that twofa knows of: \
                   /etc/pam.d/login:1 pam_corp.so returns success";
     assert!(check.stdout.contains(notice), "{check}");
     assert_eq!(

@@ -90,7 +90,9 @@ fn the_profile_is_selected_with_its_features_and_the_old_one_comes_back() {
     let machine = machine("local with-silent-lastlog without-nullok");
     let phone = machine.enrol("alice");
     let before = state(&machine);
-    let shown = machine.run("twofa pam enable --dry-run").ok();
+    let shown = machine
+        .run("twofa pam enable --dry-run --login-as alice")
+        .ok();
     for words in [
         "-local with-silent-lastlog without-nullok",
         "+twofa with-silent-lastlog without-nullok",

@@ -38,7 +38,8 @@ fn all_services_ask_after_a_login_with_a_wrong_and_a_right_code() {
     let phone = machine.enrol("alice");
     let before = state(&machine);
 
-    let dry = machine.run("twofa pam enable --dry-run").ok();
+    let enable = "twofa pam enable --dry-run --login-as alice";
+    let dry = machine.run(enable).ok();
     assert!(dry.stdout.contains("+++ /etc/pam.d/common-auth"), "{dry}");
     assert!(
         dry.stdout.contains("+auth\trequired\tpam_twofa.so"),
@@ -157,7 +158,7 @@ fn a_change_that_would_keep_root_out_of_the_console_is_refused() {
         .ok();
     let before = state(&machine);
     let refused = |options: &str| {
-        let enable = machine.run(&format!("twofa pam enable {options}"));
+        let enable = machine.run(&format!("twofa pam enable --no-login {options}"));
         assert_eq!(enable.code(), 1, "{enable}");
         assert!(
             enable.stderr.contains("root could not log in at login: "),
@@ -165,13 +166,15 @@ fn a_change_that_would_keep_root_out_of_the_console_is_refused() {
         );
         assert_eq!(state(&machine), before);
     };
-    refused("--no-login");
+    refused("");
+    refused("--dry-run");
 
     // Root could enrol, but nothing that can be delivered.
     machine
         .run("twofa policy set --yes enrolment=at-login methods=email,backup")
         .ok();
-    refused("--no-login");
+    refused("");
+    refused("--dry-run");
     let test = machine.run("twofa class test root").ok();
     assert!(
         test.stdout.contains("A login is refused: ")
@@ -197,6 +200,60 @@ fn a_change_that_would_keep_root_out_of_the_console_is_refused() {
         "{enable}"
     );
     assert_eq!(state(&machine), before);
+}
+
+#[test]
+fn a_change_after_which_nobody_is_asked_is_refused_and_who_is_not_asked_is_said() {
+    let machine = machine();
+    machine
+        .run(
+            "sed -i '1i auth sufficient pam_succeed_if.so user ingroup bob quiet' /etc/pam.d/login",
+        )
+        .ok();
+    let enable = machine.run("twofa pam enable --no-login").ok();
+    assert!(
+        enable.stdout.contains(
+            "  login: people get in without a code: /etc/pam.d/login:1 pam_succeed_if.so returns success"
+        ),
+        "{enable}"
+    );
+    machine.run("twofa pam disable --no-login").ok();
+
+    // pam-auth-update leaves files alone whose own block has been edited; a comment does not ask.
+    machine
+        .run("sed -i 's/^auth.*pam_unix.so.*/&\\n# auth required pam_twofa.so (ticket 12)/' /etc/pam.d/common-auth")
+        .ok();
+    let before = state(&machine);
+    let enable = machine.run("twofa pam enable --no-login");
+    assert_eq!(enable.code(), 1, "{enable}");
+    assert!(enable.stderr.contains("edited by hand"), "{enable}");
+    assert_eq!(state(&machine), before);
+}
+
+#[test]
+fn a_file_that_somebody_has_edited_does_not_keep_the_others_from_coming_back() {
+    let machine = machine();
+    let read = |file: &str| machine.run(&format!("cat /etc/pam.d/{file}")).ok().stdout;
+    let before = read("common-auth");
+    machine.run("twofa pam enable --no-login").ok();
+    assert_ne!(read("common-auth"), before);
+    // As after a power failure at the last step.
+    machine
+        .run(
+            "printf 1 >/var/backups/twofa-pam/pending && echo '# mine' >>/etc/pam.d/common-account",
+        )
+        .ok();
+    let recover = machine.run("twofa pam recover");
+    assert_eq!(recover.code(), 1, "{recover}");
+    for words in [
+        "/etc/pam.d/common-account has been changed since an interrupted change of it",
+        "the others were brought back",
+        "copy back by hand what you need from /var/backups/twofa-pam/1",
+    ] {
+        assert!(recover.stderr.contains(words), "{recover}");
+    }
+    assert_eq!(read("common-auth"), before);
+    assert!(read("common-account").ends_with("# mine\n"));
 }
 
 #[test]
@@ -291,7 +348,8 @@ fn a_named_service_asks_by_the_shared_line_and_the_policy() {
         .run("sed '$aauth required pam_twofa.so' /etc/pam.d/sudo >/etc/pam.d/special")
         .ok();
     let before = state(&machine);
-    let shown = machine.run("twofa pam enable --dry-run sudo").ok();
+    let enable = "twofa pam enable --dry-run --login-as alice sudo";
+    let shown = machine.run(enable).ok();
     for words in [
         "-services=all",
         "+services=special,sudo",
@@ -346,7 +404,7 @@ fn a_program_gets_the_change_as_json() {
     let report = |command: &str| -> serde_json::Value {
         serde_json::from_str(&machine.run(command).ok().stdout).unwrap()
     };
-    let shown = report("twofa --json pam enable --dry-run sudo");
+    let shown = report("twofa --json pam enable --dry-run --no-login sudo");
     assert_eq!(shown["result"], "shown");
     assert_eq!(shown["policy"]["new"], "sudo");
     let changed = report("twofa --json pam enable --no-login");
@@ -446,6 +504,7 @@ fn what_cannot_be_changed_safely_is_said_with_file_and_line_and_nothing_is_chang
     let machine = machine();
     for (name, text) in [
         ("circle", "auth required pam_unix.so\nauth include circle\n"),
+        ("cron", "@include common-auth\n@include common-account\n"),
         (
             "skips",
             "auth [success=done default=ignore] pam_unix.so\nauth required pam_deny.so\n",
@@ -460,6 +519,7 @@ fn what_cannot_be_changed_safely_is_said_with_file_and_line_and_nothing_is_chang
     let before = state(&machine);
     for (service, code, words) in [
         ("absent", 4, "there is no PAM service 'absent'"),
+        ("cron", 2, "cron is never asked"),
         ("circle", 1, "/etc/pam.d/circle:2: an include of a file"),
         ("foreign", 1, "/etc/pam.d/foreign does not belong to root"),
         ("linked", 1, "/etc/pam.d/linked is a symbolic link"),

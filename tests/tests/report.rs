@@ -41,11 +41,11 @@ fn logins_are_not_asked_and_what_is_reported_of_them_is_what_mandatory_then_does
 
     let report = machine.run("twofa stats --report").ok().stdout;
     for line in [
-        "mode=report not in any class, since 20",
-        "1 user not in any class: will be asked for a code",
+        "mode=report for users in no class since 20",
+        "1 user in no class: will be asked for a code",
         "will be refused: no allowed method is enrolled (",
-        "1 login of 1 user not in any class, sshd: would have been asked for a code",
-        "1 login of 1 user not in any class, sshd: would have been refused: no allowed method is enrolled (bob)",
+        "1 login of 1 user in no class, sshd: would have been asked for a code",
+        "1 login of 1 user in no class, sshd: would have been refused: no allowed method is enrolled (bob)",
     ] {
         assert!(report.contains(line), "{line} in: {report}");
     }

@@ -37,6 +37,13 @@ impl CommandError {
         self
     }
 
+    /// This one, and another one beside it, whose hint comes first.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.message = format!("{}; {}", self.message, other.message);
+        self.hint = other.hint.clone().or(self.hint);
+        self
+    }
+
     /// No PAM service has this name.
     pub(crate) fn no_service(name: &str) -> Self {
         let message =

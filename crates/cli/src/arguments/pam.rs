@@ -12,8 +12,8 @@ pub enum PamCommand {
     /// may return. For services that are named here, it also shows what becomes of a login for each outcome of the first factor
     /// and of the code. Nothing is changed. READING THE TABLE in `twofa-admin(7)` explains the words.
     ///
-    /// The exit status is 0 if there is no problem, 1 if there is one, 4 if a service does not exist, and 6 if it cannot be told
-    /// who gets in.
+    /// The exit status is 0 if there is no problem, 1 if there is one, 4 if a service does not exist, and 6 if it is unknown for a
+    /// service who gets in.
     #[command(after_help = "\
 Examples:
   twofa pam check               all services

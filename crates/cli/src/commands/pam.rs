@@ -200,7 +200,7 @@ fn rows(checked: &Checked) -> Vec<Vec<Value>> {
             return vec![vec![
                 text(&checked.service),
                 text("-"),
-                Value::Bad("cannot be told".into()),
+                Value::Bad("unknown".into()),
                 text("-"),
             ]];
         }
@@ -280,7 +280,7 @@ fn end(checked: &[Checked], findings: &[Line]) -> Result<(), CommandError> {
     match doctor::problems(count) {
         Some(_) if is_unsure => Err(CommandError::new(
             Failure::Unavailable,
-            "it cannot be told of every service who gets in",
+            "for some services it is unknown who gets in",
         )),
         Some(problems) => Err(CommandError::new(Failure::Failed, problems)),
         None => Ok(()),

@@ -224,7 +224,7 @@ fn ways_around(checked: &Checked, proof: &Proof) -> Option<Note> {
         };
         let modules = enumerate(&entry.modules);
         let message = format!(
-            "{service}: whom {modules} lets in gets in without {lacks}{}",
+            "{service}: anyone {modules} lets in gets in without {lacks}{}",
             place(entry)
         );
         return Some(Note {
@@ -243,6 +243,30 @@ fn ways_around(checked: &Checked, proof: &Proof) -> Option<Note> {
         severity: Severity::Notice,
         message,
     })
+}
+
+/// Where a service has a line that asks, and people log in without a code or it is unknown whether they do.
+pub(crate) fn without_code(checked: &Checked) -> Option<String> {
+    let service = &checked.service;
+    let proof = match &checked.result {
+        CheckResult::Proved(proof) => proof,
+        CheckResult::Unsure(_) => {
+            let error = error(&checked.result).unwrap_or_default();
+            return Some(format!("{service}: {error}"));
+        }
+        CheckResult::Unusable(_) => return None,
+    };
+    if checked.asks.is_empty() {
+        return None;
+    }
+    let ways = proof.ways.iter();
+    let logins = ways.filter(|ways| ways.route.has_authentication());
+    let mut entries = logins.flat_map(|ways| &ways.entries);
+    let open = entries.find(|entry| !entry.has_code())?;
+    Some(format!(
+        "{service}: people get in without a code{}",
+        place(open)
+    ))
 }
 
 fn place(entry: &Entry) -> String {

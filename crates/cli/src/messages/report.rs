@@ -24,7 +24,10 @@ pub(crate) fn text(forecast: &Forecast) -> String {
             || "longer than the log goes back".to_owned(),
             |since| format!("since {}", moment(since)),
         );
-        add(&mut text, format_args!("mode=report {whose}, {since}\n"));
+        add(
+            &mut text,
+            format_args!("mode=report for users {whose} {since}\n"),
+        );
     }
     text.push_str("\nUsers at their next login, with mode=mandatory\n");
     for (key, users) in &forecast.users {
@@ -83,7 +86,7 @@ fn unrecorded(services: &[String]) -> String {
 
 fn whose(class: &str) -> String {
     if class == EVERYONE {
-        "not in any class".to_owned()
+        "in no class".to_owned()
     } else {
         format!("in class '{}'", printable(class))
     }

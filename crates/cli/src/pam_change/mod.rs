@@ -6,6 +6,7 @@
 //! [`policy`] asks, and [`login`] then logs the person in who runs the command, with a wrong code and with a right one,
 //! through [`pam_sys`], where the unsafe code is. Only then is the change final. [`report`] is what people and programs see.
 
+mod check;
 mod diff;
 mod files;
 mod login;
@@ -112,6 +113,11 @@ fn change(
     for note in &plan.notes {
         report.note(note)?;
     }
+    let after = plan.after(&machine, plan.all_steps().count());
+    let open = if asks { plan.outcome(&after)? } else { None };
+    if let Some(open) = open {
+        report.note(&open)?;
+    }
     if plan.is_empty() {
         return Ok(());
     }
@@ -125,31 +131,36 @@ fn change(
     for step in plan.all_steps() {
         report.file(step)?;
     }
-    if options.dry_run {
-        report.outcome = Outcome::Shown;
-        return Ok(());
-    }
-    let after = plan.after(&machine, plan.all_steps().count());
     let trial = Trial::of_change(&plan, &after, options, asks)?;
     if asks {
         root_is_not_refused(&plan, &after)?;
     }
+    if options.dry_run {
+        report.outcome = Outcome::Shown;
+        return Ok(());
+    }
     report.login(trial.as_ref());
+    let backup = carry_out(&plan, trial.as_ref(), asks, &lock)?;
+    report.outcome = Outcome::Changed { backup };
+    Ok(())
+}
+
+/// Makes the change and proves it, or brings the old files back. Returns where those are kept.
+fn carry_out(
+    plan: &Plan,
+    trial: Option<&Trial>,
+    asks: bool,
+    lock: &File,
+) -> Result<String, CommandError> {
     // Modules of others are loaded beside the password of the person who logs in.
     privileges::forbid_core_dumps()?;
     let record = Record::begin(&plan.steps, plan.policy.as_ref(), plan.selection.as_ref())?;
-    let made =
-        make(&plan, trial.is_some(), asks, &lock).and_then(|()| prove(&plan, trial.as_ref()));
-    match made {
-        Ok(()) => {
-            let backup = record.commit()?;
-            report.outcome = Outcome::Changed { backup };
-            Ok(())
-        }
-        Err(error) => {
-            record.roll_back()?;
-            Err(error)
-        }
+    match make(plan, trial.is_some(), asks, lock).and_then(|()| prove(plan, trial)) {
+        Ok(()) => record.commit(),
+        Err(error) => Err(match record.roll_back() {
+            Ok(()) => error,
+            Err(other) => error.and(&other),
+        }),
     }
 }
 

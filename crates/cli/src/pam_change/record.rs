@@ -15,8 +15,12 @@ use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use twofa_broker::admin::pam::PENDING_CHANGE;
+use twofa_broker::Failure;
+use twofa_broker::admin::pam::{Machine, PENDING_CHANGE};
+use twofa_stacks::File as PamFile;
+use twofa_stacks::change::Goal;
 
+use super::check;
 use super::files;
 use super::plan::authselect::Selection;
 use super::policy::PolicyStep;
@@ -152,35 +156,73 @@ pub(super) fn recover_pending() -> Result<bool, CommandError> {
     let steps: Steps = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
     // sshd asks for as long as its stack does, so its file waits for the profile. The policy waits for neither.
     let selected = steps.selection.as_ref().map_or(Ok(()), Selection::undo);
-    let restored = selected.and_then(|()| restore_files(&folder, &steps.files).map_err(failed));
+    let restored = selected.and_then(|()| restore_files(&folder, &steps.files));
     let policy = steps.policy.as_ref().map_or(Ok(()), PolicyStep::undo);
-    restored.and(policy)?;
+    match (restored, policy) {
+        (Err(files), Err(policy)) => return Err(files.and(&policy)),
+        (files, policy) => files.and(policy)?,
+    }
     files::replace(PENDING_CHANGE, None, "").map_err(failed)?;
     Ok(true)
 }
 
-fn restore_files(folder: &Path, all: &[Old]) -> io::Result<()> {
-    for old in all {
-        old.check(folder, all)?;
-    }
-    for (at, old) in all.iter().enumerate().rev() {
-        if all[..at].iter().any(|known| known.path == old.path) {
-            continue;
-        }
-        files::remove_rest(&old.path)?;
-        let copy = copy(folder, &old.path);
-        let text = if old.existed {
-            Some(fs::read_to_string(&copy)?)
+/// Brings back those of the files that nobody else has changed since, if that is safe beside the others. Fails if there are
+/// others, which stay as they are.
+fn restore_files(folder: &Path, all: &[Old]) -> Result<(), CommandError> {
+    let first = all.iter().enumerate();
+    let first = first.filter(|(at, old)| all[..*at].iter().all(|known| known.path != old.path));
+    let (mut restored, mut edited) = (Vec::new(), None);
+    for (_, old) in first {
+        let failed = |error| files::failed(&old.path, &error);
+        if old.is_edited(folder, all).map_err(failed)? {
+            edited = edited.or(Some(&old.path));
         } else {
-            None
-        };
-        files::replace(&old.path, text.as_deref(), &copy.display().to_string())?;
-        if sshd::owns(&old.path) {
-            // The old file is there, and nothing better can be done if sshd does not read it.
-            let _ = sshd::reload();
+            restored.push((old, old.text(folder).map_err(failed)?));
         }
     }
-    Ok(())
+    if let Some(edited) = edited {
+        prove_mixture(&restored)
+            .map_err(|error| error.and(&kept(edited, folder, "no file was")))?;
+    }
+    let mut reloaded = Ok(());
+    for (old, text) in restored.into_iter().rev() {
+        let failed = |error| files::failed(&old.path, &error);
+        let copy = copy(folder, &old.path).display().to_string();
+        files::remove_rest(&old.path).map_err(failed)?;
+        files::replace(&old.path, text.as_deref(), &copy).map_err(failed)?;
+        if sshd::owns(&old.path) {
+            // The other files need not wait for sshd.
+            reloaded = sshd::reload();
+        }
+    }
+    let kept = edited.map(|edited| kept(edited, folder, "the others were"));
+    match (kept, reloaded) {
+        (Some(kept), Ok(())) => Err(kept),
+        (Some(kept), Err(error)) => Err(error.and(&kept)),
+        (None, reloaded) => reloaded,
+    }
+}
+
+/// Asks the prover about files as they were before the change, beside the others as they are now.
+fn prove_mixture(restored: &[(&Old, Option<String>)]) -> Result<(), CommandError> {
+    let now = Machine::this();
+    let old = restored.iter().map(|(old, text)| {
+        let file = text.clone().map_or(PamFile::Missing, PamFile::Text);
+        (old.path.clone(), file)
+    });
+    let paths: Vec<_> = restored.iter().map(|(old, _)| old.path.as_str()).collect();
+    check::compare(&now, &now.overlaid(old.collect()), &paths, |_| Goal::Safe)
+}
+
+/// Of a file that somebody else has changed: what they did must not be lost.
+fn kept(edited: &str, folder: &Path, others: &str) -> CommandError {
+    let message = format!(
+        "{edited} has been changed since an interrupted change of it, and stays as it is; {others} brought back"
+    );
+    CommandError::new(Failure::Failed, message).hinted(format!(
+        "copy back by hand what you need from {}, then remove {PENDING_CHANGE}",
+        folder.display()
+    ))
 }
 
 /// The profile of authselect that the latest change to `new` replaced.
@@ -199,8 +241,14 @@ pub(super) fn is_pending() -> bool {
 }
 
 impl Old {
-    /// Fails if somebody else has changed the file since: what they did must not be lost.
-    fn check(&self, folder: &Path, all: &[Self]) -> io::Result<()> {
+    /// The text from before the change; `None`: there was no file.
+    fn text(&self, folder: &Path) -> io::Result<Option<String>> {
+        let copy = copy(folder, &self.path);
+        self.existed.then(|| fs::read_to_string(copy)).transpose()
+    }
+
+    /// Whether somebody else has changed the file since.
+    fn is_edited(&self, folder: &Path, all: &[Self]) -> io::Result<bool> {
         let read = |path: &Path| match fs::read(path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -209,15 +257,9 @@ impl Old {
         let now = read(Path::new(&self.path))?;
         let old = read(&copy(folder, &self.path))?;
         let mut steps = all.iter().filter(|step| step.path == self.path);
-        if now == old || steps.any(|step| now.as_deref() == step.new.as_deref().map(str::as_bytes))
-        {
-            return Ok(());
-        }
-        Err(io::Error::other(format!(
-            "{} has been changed since an interrupted change of it: put back by hand what you need of this directory, then \
-             remove {}",
-            self.path, PENDING_CHANGE
-        )))
+        let is_known = now == old
+            || steps.any(|step| now.as_deref() == step.new.as_deref().map(str::as_bytes));
+        Ok(!is_known)
     }
 }
 

@@ -29,7 +29,7 @@ impl Trial {
         if options.no_login {
             return Ok(None);
         }
-        if !io::stdin().is_terminal() {
+        if !options.dry_run && !io::stdin().is_terminal() {
             let message = "a change is proved by a login, for which there is no terminal";
             return Err(CommandError::new(Failure::Failed, message).hinted(WITHOUT_LOGIN));
         }

@@ -7,22 +7,19 @@ mod ssh;
 use std::collections::{BTreeMap, HashMap};
 
 use twofa_broker::Failure;
-use twofa_broker::admin::pam::{CheckResult, Checked, Machine};
+use twofa_broker::admin::pam::{Checked, Gives, Machine};
 use twofa_core::service::Services;
-use twofa_stacks::change::{Goal, additions, keeps_other_lines, lets_in, objections, removal};
+use twofa_stacks::change::{Goal, additions, keeps_other_lines, objections, removal};
 use twofa_stacks::{File, Host, Proof};
 
+use super::check::{self, asking, failure, proof};
 use super::files;
 use super::policy::{self, PolicyStep};
 use super::record::profile_before;
 use super::sshd::{self, Keys};
 use super::step::{COMMON_AUTH, MODULE, OWN, Step};
 use crate::error::CommandError;
-use crate::messages::pam;
 use authselect::Selection;
-
-/// Where root logs in when nothing else works.
-const CONSOLE: &str = "login";
 
 const OTHERS_CHANGE: &str = "lines that are not twofa's would change with those that are";
 
@@ -86,6 +83,12 @@ pub(super) fn make(machine: &Machine, wish: &Wish<'_>) -> Result<Plan, CommandEr
         let checked = machine
             .check(name)
             .ok_or_else(|| CommandError::no_service(name))?;
+        if asks && checked.gives == Gives::Jobs {
+            let message = format!("{} is never asked", checked.service);
+            return Err(CommandError::new(Failure::Usage, message).hinted(
+                "nothing was changed: it runs jobs for accounts, and nobody is there who could answer",
+            ));
+        }
         let prefers_profile = has_profile && !own_file;
         if checked.service == "sshd" {
             plan.add_named_sshd(machine, &checked, wish, prefers_profile)?;
@@ -265,36 +268,40 @@ impl Plan {
 
     /// Asks the prover about every service that a step concerns, after every step.
     pub(super) fn check(&self, machine: &Machine) -> Result<(), CommandError> {
-        let services = machine.services();
         let last = self.all_steps().count();
         for count in 1..=last {
-            let then = self.after(machine, count);
-            for service in &services {
-                let goal = match self.goals.get(service) {
+            let paths: Vec<_> = self
+                .all_steps()
+                .take(count)
+                .map(|step| step.path.as_str())
+                .collect();
+            check::compare(
+                machine,
+                &self.after(machine, count),
+                &paths,
+                |service| match self.goals.get(service) {
                     Some(goal) if count == last => *goal,
                     _ => Goal::Safe,
-                };
-                let (Some(before), Some(after)) = (machine.check(service), then.check(service))
-                else {
-                    continue;
-                };
-                if !is_changed(self.all_steps().take(count), &after) {
-                    continue;
-                }
-                if service == CONSOLE {
-                    root_gets_in(&after)?;
-                }
-                // What was broken before is not made worse.
-                let Ok(before) = proof(&before) else {
-                    continue;
-                };
-                let after = proof(&after).map_err(|error| failure(service, &error))?;
-                if let Some(objection) = objections(before, after, goal).first() {
-                    return Err(failure(service, &objection.to_string()));
-                }
-            }
+                },
+            )?;
         }
         Ok(())
+    }
+
+    /// Fails if no service asks after a change by which services are to ask. Returns what must be said of those that ask,
+    /// but not everybody.
+    pub(super) fn outcome(&self, after: &Machine) -> Result<Option<String>, CommandError> {
+        if asking(after).is_empty() {
+            let message = "no service would ask for a code: the files that services share have been changed by hand";
+            return Err(CommandError::new(Failure::Failed, message)
+                .hinted("nothing was changed; 'twofa pam check' shows who gets in with what"));
+        }
+        // Of services that were named it is proved.
+        Ok(if self.named.is_empty() {
+            check::open(after)
+        } else {
+            None
+        })
     }
 
     /// Whether there is nothing to change.
@@ -326,17 +333,6 @@ fn is_changed<'a>(mut steps: impl Iterator<Item = &'a Step>, after: &Checked) ->
     steps.any(|step| after.files.contains(&step.path))
 }
 
-/// The way back for root must be there, whatever there was before.
-fn root_gets_in(console: &Checked) -> Result<(), CommandError> {
-    let service = &console.service;
-    let after = proof(console).map_err(|error| failure(service, &error))?;
-    if lets_in(after) {
-        Ok(())
-    } else {
-        Err(failure(service, "root could not log in at the console"))
-    }
-}
-
 /// What the prover has against a service as it would be.
 fn objection(before: &Proof, after: Option<&Checked>, goal: Goal) -> Option<String> {
     match after.map(proof) {
@@ -353,27 +349,6 @@ fn conffile(path: &str) -> String {
         "{path} belongs to a package, which asks what to do with the change at an upgrade that brings another version of \
          the file."
     )
-}
-
-fn proof(checked: &Checked) -> Result<&Proof, String> {
-    match &checked.result {
-        CheckResult::Proved(proof) => Ok(proof),
-        result => Err(pam::error(result).unwrap_or_default()),
-    }
-}
-
-fn failure(service: &str, reason: &str) -> CommandError {
-    CommandError::new(Failure::Failed, format!("{service}: {reason}"))
-        .hinted("nothing was changed; see 'twofa pam check'")
-}
-
-/// The services whose stacks ask for a code.
-fn asking(machine: &Machine) -> Vec<String> {
-    let asks = |name: &String| {
-        let checked = machine.check(name);
-        checked.is_some_and(|checked| !checked.asks.is_empty())
-    };
-    machine.services().into_iter().filter(asks).collect()
 }
 
 /// Of a service that stops asking only if others do, or if the policy names the others.

@@ -6,10 +6,11 @@ use twofa_broker::admin::pam::{Checked, Machine};
 use twofa_stacks::change::{Goal, keeps_other_lines, removal};
 use twofa_stacks::{File, FileLine, Host, LineReading, Service};
 
+use super::super::check::{failure, proof};
 use super::super::files;
 use super::super::sshd::{self, Keys, stack};
 use super::super::step::{OWN, Step};
-use super::{OTHERS_CHANGE, Plan, Wish, conffile, failure, objection, proof};
+use super::{OTHERS_CHANGE, Plan, Wish, conffile, objection};
 use crate::error::CommandError;
 
 const SERVICE: &str = "sshd";

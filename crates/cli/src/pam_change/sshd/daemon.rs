@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use twofa_broker::Failure;
 use twofa_broker::sshd::config::ConfigError;
 use twofa_broker::sshd::connection::Connection;
@@ -21,6 +23,8 @@ pub(super) const CLIENT: &str = "/usr/bin/ssh";
 pub(super) const FILE: &str = "/etc/ssh/sshd_config.d/00-twofa.conf";
 /// sshd's directory, which its unit makes.
 pub(super) const RUN: &str = "/run/sshd";
+/// Where it writes its process id.
+const PID_FILE: &str = "/run/sshd.pid";
 /// How long sshd may take to listen again.
 const RELOAD: Duration = Duration::from_secs(10);
 
@@ -50,25 +54,38 @@ pub(super) fn ask_for(user: &str) -> Result<String, String> {
     settings(&port)
 }
 
-/// Has a running sshd read its configuration, and waits until it has.
+/// Has a running sshd read its configuration, and waits until it has. Fails if that takes too long.
 pub(in crate::pam_change) fn reload() -> Result<(), CommandError> {
-    if !is_running() {
-        return Ok(());
-    }
-    let unit = if Path::new("/etc/debian_version").exists() {
-        "ssh"
-    } else {
-        "sshd"
-    };
+    let (unit, listener) = (unit(), listener());
     let before = pid_file();
-    let output = run("systemctl", &["reload", unit])?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(refused(&format!("it cannot be reloaded: {}", said.trim())));
+    match (unit, listener) {
+        (Some(unit), _) => {
+            let output = run("systemctl", &["reload", unit])?;
+            if !output.status.success() {
+                let said = String::from_utf8_lossy(&output.stderr);
+                return Err(refused(&format!("it cannot be reloaded: {}", said.trim())));
+            }
+        }
+        // As its unit does: with settings that it cannot read, it would end.
+        (None, Some(pid)) => {
+            ask(&["-t"]).map_err(|said| refused(&said))?;
+            kill(pid, Signal::SIGHUP)
+                .map_err(|error| refused(&format!("it cannot be reloaded: {error}")))?;
+        }
+        (None, None) => return Ok(()),
     }
     // It writes the file once it listens. Without one (`PidFile` of sshd_config(5)) there is nothing to wait for.
+    if listener.is_none() {
+        return Ok(());
+    }
     let end = Instant::now() + RELOAD;
-    while before.is_some() && pid_file() == before && Instant::now() < end {
+    while pid_file() == before {
+        if Instant::now() > end {
+            let seconds = RELOAD.as_secs();
+            return Err(refused(&format!(
+                "it has not read its settings again within {seconds} seconds"
+            )));
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
@@ -76,7 +93,25 @@ pub(in crate::pam_change) fn reload() -> Result<(), CommandError> {
 
 /// When sshd wrote the file with its process id.
 fn pid_file() -> Option<std::time::SystemTime> {
-    fs::metadata("/run/sshd.pid").ok()?.modified().ok()
+    fs::metadata(PID_FILE).ok()?.modified().ok()
+}
+
+/// The sshd that listens, by the file that it writes; `None`: there is none, or another process has the number by now.
+fn listener() -> Option<Pid> {
+    let pid = fs::read_to_string(PID_FILE).ok()?.trim().parse().ok()?;
+    let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    is_sshd(&program).then_some(Pid::from_raw(pid))
+}
+
+/// Whether a process that runs this file is sshd's, as `/proc` has it: also after an upgrade has replaced the file.
+fn is_sshd(program: &Path) -> bool {
+    let name = program.to_str().unwrap_or_default();
+    name.strip_suffix(" (deleted)").unwrap_or(name) == PROGRAM
+}
+
+/// The unit of systemd's that runs it.
+fn unit() -> Option<&'static str> {
+    ["ssh", "sshd"].into_iter().find(|unit| is_active(unit))
 }
 
 /// Whether systemd starts it when somebody connects. Until then, it lacks its directory and shows no settings.
@@ -90,11 +125,9 @@ fn is_active(unit: &str) -> bool {
     run("systemctl", &["--quiet", "is-active", unit]).is_ok_and(|it| it.status.success())
 }
 
+/// Whether it listens. It may keep no file with its process id (`PidFile` of `sshd_config(5)`).
 pub(super) fn is_running() -> bool {
-    let has_pid = fs::read_to_string("/run/sshd.pid")
-        .is_ok_and(|pid| Path::new("/proc").join(pid.trim()).join("exe").exists());
-    // It may keep no such file (`PidFile` of `sshd_config(5)`).
-    has_pid || is_active("ssh") || is_active("sshd")
+    listener().is_some() || unit().is_some()
 }
 
 /// What sshd prints, or what it complains of.
@@ -136,4 +169,22 @@ pub(super) fn clean(program: &str) -> Command {
         "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     );
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_of_sshds_gets_its_signal() {
+        for (program, is_its) in [
+            ("/usr/sbin/sshd", true),
+            ("/usr/sbin/sshd (deleted)", true),
+            ("/usr/bin/sleep", false),
+            ("/home/alice/sshd", false),
+            ("/home/alice/usr/sbin/sshd", false),
+        ] {
+            assert_eq!(is_sshd(Path::new(program)), is_its, "{program}");
+        }
+    }
 }
