@@ -44,6 +44,13 @@ impl Backing {
         }
     }
 
+    pub(crate) const fn as_server(&self) -> Option<&Pool> {
+        match self {
+            Self::Server(pool) => Some(pool),
+            Self::File(_) => None,
+        }
+    }
+
     pub(crate) const fn as_file(&self) -> Option<&FileBacking> {
         match self {
             Self::File(file) => Some(file),

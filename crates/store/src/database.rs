@@ -1,6 +1,7 @@
 //! The store itself: opening and making it, and its transactions.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use twofa_core::Timestamp;
@@ -11,6 +12,7 @@ use crate::event::{Happening, Origin};
 use crate::host_in_force::check_host;
 use crate::journal::JournalState;
 use crate::location::{Location, Owner};
+use crate::mark::SeenMark;
 use crate::model::device::PruningState;
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
@@ -18,6 +20,7 @@ use crate::sql::Db;
 use crate::sql::postgres::address::Address;
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::schema::{self, State};
+use crate::sql::postgres::watch::Watch;
 use crate::sql::sqlite::pragmas::{self, Synchronous};
 use crate::sql::sqlite::schema::Schema;
 use crate::tx::{Tx, View};
@@ -28,6 +31,7 @@ pub struct Store {
     location: Location,
     key: SealingKey,
     backing: Backing,
+    seen: Arc<SeenMark>,
     rules: RulesCache,
     may_have_notices: AtomicBool,
     listener: Option<Listener>,
@@ -88,11 +92,19 @@ impl Store {
         let key = location.read_key()?;
         let pool = Pool::open(address)?;
         pool.view(schema::check)?;
-        Ok(Self::on(location, key, Backing::Server(pool)))
+        let seen = Arc::new(SeenMark::new(location.mark()));
+        let pool = pool.watched_by(Watch::new(seen.clone()));
+        // One that has gone back is not opened.
+        pool.view(|_| Ok(()))?;
+        Ok(Self {
+            seen,
+            ..Self::on(location, key, Backing::Server(pool))
+        })
     }
 
-    fn on(location: Location, key: SealingKey, backing: Backing) -> Self {
+    pub(crate) fn on(location: Location, key: SealingKey, backing: Backing) -> Self {
         Self {
+            seen: Arc::new(SeenMark::new(location.mark())),
             location,
             key,
             backing,
@@ -176,6 +188,15 @@ impl Store {
     pub fn may_have_notices(&self) -> bool {
         // What other servers queue is not noticed here.
         self.is_on_server() || self.may_have_notices.swap(false, Ordering::Relaxed)
+    }
+
+    /// The database on a server, if it is there.
+    pub(crate) const fn server(&self) -> Option<&Pool> {
+        self.backing.as_server()
+    }
+
+    pub(crate) fn seen_mark(&self) -> &SeenMark {
+        &self.seen
     }
 
     pub(crate) const fn location(&self) -> &Location {

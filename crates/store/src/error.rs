@@ -7,6 +7,7 @@ use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
 
 use crate::holder::Holder;
+use crate::mark::Mark;
 
 /// Why the store could not do what it was asked. Never holds a stored value.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,25 @@ pub enum StoreError {
     /// The database did not say in time that something is done. It counts as not done.
     #[error("the database did not confirm it in time, so that it counts as not done")]
     Unanswered,
+    /// The database does not have a mark that it had: it was restored, or it is another one.
+    #[error(
+        "the database has gone back to an earlier state, or is another one: it lacks mark {}, which this fleet has seen in it", .0.number
+    )]
+    WentBack(Mark),
+    /// This process could not give the database its mark for too long, so that another one may stand in its place.
+    #[error("the database has not taken this server's mark for more than 5 seconds")]
+    NoMark,
+    /// The store is in a file.
+    #[error("the store of this machine is in a file, which other machines do not share")]
+    NotOnServer,
+    /// The policy wants commits on a standby, and the database waits for none.
+    #[error(
+        "the database has no synchronous standby, and the policy says fleet.durability=replicated"
+    )]
+    NoStandby,
+    /// The clock of the database and of this machine differ by so many seconds, which are too many.
+    #[error("the clock of the database is {} seconds {} this machine's", .0.abs(), if *.0 < 0 { "behind" } else { "ahead of" })]
+    ClockOff(i64),
     /// It is somewhere else now.
     #[error("the store was moved to {0}; what is left here is closed")]
     Moved(String),
@@ -237,6 +257,14 @@ impl StoreError {
             Self::ReadOnly => {
                 "check whether its file system was remounted read-only after an error"
             }
+            Self::WentBack(_) => {
+                "find out which database is the right one; if it is this one, run 'twofa fleet resume' on a server: it has all \
+                 codes up to then count as used"
+            }
+            Self::NoStandby => {
+                "have a standby follow it and name that in synchronous_standby_names (postgresql.conf)"
+            }
+            Self::ClockOff(_) => "set both clocks, for example by chrony",
             Self::BrokenPolicy(_) => "correct it with 'twofa policy set KEY=VALUE'",
             Self::ChangedMeanwhile => "check the current state, then try again",
             _ => return None,

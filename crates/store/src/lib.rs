@@ -11,6 +11,7 @@
 //!
 //! - [`event`] is what can happen, as data, and who did it; [`error`] is what can go wrong;
 //! - [`seal`] binds secrets to their row, [`location`] says where the files are and who may read them;
+//! - [`mark`] is a moment in the history of a database, by which it is noticed when one goes back;
 //! - [`model`] has values that rules and statements share;
 //! - [`sql`] has the statements, and is all that knows SQLite and PostgreSQL;
 //! - [`tx`] is what a transaction hands to the rules; [`backing`] begins and ends
@@ -43,6 +44,7 @@ mod invitations;
 pub mod journal;
 mod listing;
 pub mod location;
+mod mark;
 mod methods;
 mod model;
 mod moving;
@@ -51,6 +53,7 @@ mod pending;
 mod policy;
 mod providers;
 mod record;
+mod resume;
 mod rules;
 pub mod seal;
 mod security_keys;
@@ -84,6 +87,7 @@ pub use host_renewal::{HostRenewal, RenewalOutcome};
 pub use invitations::InvitationOutcome;
 pub use listing::UserRow;
 pub use location::{Location, Owner};
+pub use mark::{BadMark, Mark};
 pub use model::device::TrustedDevice;
 pub use model::session::{LockerPlace, NewSession, SessionFilter, StoredSession};
 pub use model::ticket::{
@@ -92,6 +96,7 @@ pub use model::ticket::{
 };
 pub use notices::NoticeFate;
 pub use providers::{ProviderRecord, Providers, Value};
+pub use resume::Setback;
 pub use rules::Rules;
 pub use sends::{SendKind, SendLimit, SendStart};
 pub use servers::{AdmittedServer, NewServer, open_package};

@@ -191,6 +191,11 @@ impl Location {
         })
     }
 
+    /// The file with the last mark of a database that this machine has seen, beside its own database.
+    pub(crate) fn mark(&self) -> PathBuf {
+        self.database.with_file_name("fleet-mark")
+    }
+
     /// The file with the latest sealing key of the journal, beside the database.
     pub(crate) fn journal_key(&self) -> PathBuf {
         self.database.with_file_name("journal.key")

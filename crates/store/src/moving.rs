@@ -15,6 +15,7 @@ use crate::location::{Location, Owner};
 use crate::sql::Db;
 use crate::sql::copy::{self, Moved, TABLES};
 use crate::sql::postgres::address::Address;
+use crate::sql::postgres::marks;
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::schema::{self, State};
 use crate::sql::sqlite::pragmas::Synchronous;
@@ -34,7 +35,11 @@ impl Store {
             Err(StoreError::Moved(there)) if there == address => to.view(counts)?,
             Err(error) => return Err(error),
         };
-        to.transact(true, |server| schema::set_state(server, State::Open))?;
+        to.transact(true, |server| {
+            // What it was moved from is closed: nobody has seen more than what has arrived.
+            marks::resume_now(server)?;
+            schema::set_state(server, State::Open)
+        })?;
         location.write_server(address)?;
         Ok(moved)
     }

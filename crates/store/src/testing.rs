@@ -18,7 +18,7 @@ pub(crate) struct Bench {
     pub owner: Owner,
     pub now: Timestamp,
     _folder: TempDir,
-    database: Option<postgres::Database>,
+    pub database: Option<postgres::Database>,
 }
 
 impl Bench {

@@ -198,6 +198,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::HostUnlocked { .. }
         | Event::FleetJoined { .. }
         | Event::FleetLeft { .. }
+        | Event::FleetResumed { .. }
         | Event::TrustRenewed { .. }
         | Event::DeviceRevoked { .. }
         | Event::DevicesRevoked { .. }

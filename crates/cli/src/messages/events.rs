@@ -96,6 +96,13 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::UserInvited { until } => {
             format!("until {}", moment(Timestamp::from_unix(*until), at))
         }
+        Event::FleetResumed { since } => since.map_or_else(
+            || "it had no mark".to_owned(),
+            |since| {
+                let since = moment(Timestamp::from_unix(since), at);
+                format!("written after {since} is lost")
+            },
+        ),
         Event::DeviceTrusted { device, until } | Event::TrustRenewed { device, until } => {
             trusted_until(device, *until, at)
         }

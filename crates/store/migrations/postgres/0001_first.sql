@@ -11,6 +11,23 @@ CREATE TABLE twofa_schema (
     state    text COLLATE "C" NOT NULL DEFAULT 'open' -- or arriving, or moved
 );
 
+-- Marks that servers give the database each second: whoever has seen one that is not here has seen a later state of it, or
+-- another one. The last 90 000 are kept.
+CREATE TABLE mark (
+    number bigint PRIMARY KEY,
+    value  bytea NOT NULL,
+    at     bigint NOT NULL
+);
+
+-- The number of the last mark, which every server locks before it gives one. Marks that were given up to `resumed_at` count as
+-- known: an administrator has said that this is the right database.
+CREATE TABLE mark_head (
+    only_row   bigint PRIMARY KEY DEFAULT 1 CHECK (only_row = 1),
+    last       bigint NOT NULL,
+    resumed_at bigint NOT NULL
+);
+INSERT INTO mark_head (last, resumed_at) VALUES (0, -1);
+
 -- What an administrator set; a key that is not here has its default.
 CREATE TABLE setting (
     key   text COLLATE "C" PRIMARY KEY,

@@ -277,6 +277,11 @@ pub enum Event {
         /// The name that this machine had there.
         name: String,
     },
+    /// An administrator had a database that had gone back count as the right one.
+    FleetResumed {
+        /// When it had its last mark, in seconds since 1970; `None`: it had none. What was written after that is lost.
+        since: Option<i64>,
+    },
     /// A device became trusted that was not.
     DeviceTrusted {
         /// Which.
@@ -406,6 +411,7 @@ impl Event {
             | Self::HostUnlocked { .. }
             | Self::FleetJoined { .. }
             | Self::FleetLeft { .. }
+            | Self::FleetResumed { .. }
             | Self::TrustRenewed { .. }
             | Self::DeviceRevoked { .. }
             | Self::DevicesRevoked { .. }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 59] = [
+pub const EVENT_NAMES: [EventName; 60] = [
     event(
         "passed",
         "method label channel kind",
@@ -214,6 +214,11 @@ pub const EVENT_NAMES: [EventName; 59] = [
     ),
     event("fleet-joined", "name", "This machine joined a fleet"),
     event("fleet-left", "name", "This machine left its fleet"),
+    event(
+        "fleet-resumed",
+        "since",
+        "An administrator went on with a database that had gone back",
+    ),
     event(
         "device-trusted",
         "kind label until",

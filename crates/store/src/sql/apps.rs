@@ -1,10 +1,10 @@
 //! Authenticator apps and tokens, and those whose key was shown and whose first code has not come back: the tables `app`
 //! and `pending_app`.
 
-use twofa_core::Timestamp;
 use twofa_core::app::{OtpKind, Parameters};
+use twofa_core::{Account, Timestamp};
 
-use super::{Db, Row, values};
+use super::{Db, Row, account_of, values};
 use crate::error::StoreError;
 
 /// An app, its key sealed.
@@ -105,6 +105,19 @@ pub(crate) fn mark_used(db: &Db<'_>, id: i64, count: i64) -> Result<bool, StoreE
     Ok(db.execute(sql, values![id, count])? == 1)
 }
 
+/// Marks the step of `now` of each app, and `more` steps, used.
+pub(crate) fn use_up(db: &Db<'_>, now: Timestamp, more: u16) -> Result<(), StoreError> {
+    let sql = "UPDATE app SET used = ?1 / period + ?2
+               WHERE period IS NOT NULL AND (used IS NULL OR used < ?1 / period + ?2)";
+    db.execute(sql, values![now, u32::from(more)]).map(drop)
+}
+
+/// The users who have tokens that count (HOTP).
+pub(crate) fn owners_of_tokens(db: &Db<'_>) -> Result<Vec<Account>, StoreError> {
+    let sql = "SELECT name, uid FROM user WHERE id IN (SELECT user FROM app WHERE period IS NULL) ORDER BY name, uid";
+    db.query_all(sql, values![], account_of)
+}
+
 /// Returns whether there was such an app.
 pub(crate) fn delete(db: &Db<'_>, user: i64, label: &str) -> Result<bool, StoreError> {
     let sql = "DELETE FROM app WHERE user = ?1 AND label = ?2";
@@ -159,6 +172,10 @@ pub(crate) fn set_pending(
 pub(crate) fn delete_pending(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
     db.execute("DELETE FROM pending_app WHERE user = ?1", values![user])?;
     Ok(())
+}
+
+pub(crate) fn delete_everybodys_pending(db: &Db<'_>) -> Result<(), StoreError> {
+    db.execute("DELETE FROM pending_app", values![]).map(drop)
 }
 
 fn sealed_app(row: &Row<'_>) -> Result<SealedApp, StoreError> {

@@ -1,9 +1,17 @@
 //! Backup codes that were not used yet: the tables `backup_set` and `backup_code`.
 
+use twofa_core::Account;
 use twofa_core::backup::{BackupSet, Cost, DIGEST_BYTES};
 
-use super::{Db, values};
+use super::{Db, account_of, values};
 use crate::error::StoreError;
+
+/// The users who have backup codes.
+pub(crate) fn owners(db: &Db<'_>) -> Result<Vec<Account>, StoreError> {
+    let sql =
+        "SELECT name, uid FROM user WHERE id IN (SELECT user FROM backup_code) ORDER BY name, uid";
+    db.query_all(sql, values![], account_of)
+}
 
 pub(crate) fn find(db: &Db<'_>, user: i64) -> Result<Option<BackupSet>, StoreError> {
     let sql = "SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1";

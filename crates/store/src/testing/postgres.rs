@@ -184,6 +184,34 @@ impl Database {
         database
     }
 
+    /// Copies what is in it to another database, as a dump does, while nobody is connected to it.
+    pub(crate) fn back_up(&self) {
+        self.copy(&self.name, &self.backup());
+    }
+
+    /// Puts what was copied in its place, as one restores a dump.
+    pub(crate) fn restore(&self) {
+        self.copy(&self.backup(), &self.name);
+    }
+
+    fn backup(&self) -> String {
+        format!("{}_backup", self.name)
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let admin = Session::connect(&address(&self.folder, "postgres")).unwrap();
+        admin
+            .batch(&format!("DROP DATABASE IF EXISTS {to} WITH (FORCE)"))
+            .unwrap();
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'"
+        );
+        let copy = format!("CREATE DATABASE {to} TEMPLATE {from}");
+        while admin.batch(&end).and_then(|()| admin.batch(&copy)).is_err() {
+            thread::yield_now();
+        }
+    }
+
     /// As it stands in the file that says where the store is.
     pub(crate) fn address(&self) -> String {
         text(&self.folder, &self.name)

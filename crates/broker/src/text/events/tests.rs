@@ -221,6 +221,7 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         (Event::ServerRemoved { name: name.clone() }, None),
         (Event::FleetJoined { name: name.clone() }, None),
         (Event::FleetLeft { name: name.clone() }, None),
+        (Event::FleetResumed { since: Some(1) }, None),
         (Event::ProviderRemoved { name, of_kind }, None),
         (
             Event::ProviderOrderChanged {

@@ -1,11 +1,15 @@
 //! What is particular to PostgreSQL, 15 and later: [`address`] says where a database is, [`tls`] makes sure that it is that one,
-//! [`session`] is one connection, on which every call has a deadline, [`pool`] keeps a few of them and runs transactions,
-//! [`schema`] brings the database up to date. [`translate`] and [`value`] adapt statements and what is in them.
+//! [`session`] is one connection, on which every call has a deadline, made by [`connecting`]; [`pool`] keeps a few of them and
+//! runs transactions, [`schema`] brings the database up to date. With the beginning of each transaction the database is asked
+//! whether it is fit for it ([`fitness`]), by what this process knows of it ([`watch`], [`marks`]). [`translate`] and [`value`] adapt statements and what is in them.
 //!
 //! No cancel request is ever sent: PostgreSQL answers one that comes while a commit waits for its standby as if the commit
 //! had succeeded. A connection on which a deadline passes is thrown away instead, and what was to be done counts as refused.
 
 pub(crate) mod address;
+mod connecting;
+pub(crate) mod fitness;
+pub(crate) mod marks;
 pub(crate) mod pool;
 pub(crate) mod schema;
 pub(crate) mod session;
@@ -14,6 +18,7 @@ mod tests;
 mod tls;
 pub(super) mod translate;
 mod value;
+pub(crate) mod watch;
 
 use tokio_postgres::error::SqlState;
 
@@ -36,6 +41,9 @@ impl From<tokio_postgres::Error> for StoreError {
             | SqlState::UNIQUE_VIOLATION => Self::Conflict,
             SqlState::DISK_FULL => Self::Full,
             SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnly,
+            SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => {
+                Self::Unreachable("its tables are not those of this twofa".to_owned())
+            }
             SqlState::LOCK_NOT_AVAILABLE => Self::Busy(None),
             SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => {
                 Self::Damaged("PostgreSQL finds it corrupted".to_owned())

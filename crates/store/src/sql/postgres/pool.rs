@@ -1,10 +1,11 @@
 //! A few connections that are used again, and the transactions that run on them.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::session::Session;
+use super::watch::Watch;
 use crate::error::StoreError;
 use crate::sql::Db;
 
@@ -13,13 +14,26 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How often a transaction is run again that others were in the way of.
 const TRIES: u32 = 10;
 
-const VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-const CHANGE: &str = "BEGIN";
-const UNSYNCED_CHANGE: &str = "BEGIN; SET LOCAL synchronous_commit = off";
+// Nothing is set for longer than a transaction, since PgBouncer may run the next one on another connection. A lock is given up
+// before our own deadline passes. A process that was stopped in the middle of a transaction keeps nobody waiting for long.
+macro_rules! begin {
+    ($begin:literal) => {
+        concat!(
+            "BEGIN ISOLATION LEVEL ",
+            $begin,
+            "; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = '4s'; ",
+            "SET LOCAL idle_in_transaction_session_timeout = '10s'"
+        )
+    };
+}
+const VIEW: &str = begin!("REPEATABLE READ READ ONLY");
+const CHANGE: &str = begin!("READ COMMITTED");
+const UNSYNCED_CHANGE: &str = begin!("READ COMMITTED; SET LOCAL synchronous_commit = off");
 
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: Address,
+    watch: Option<Watch>,
     kept: Mutex<Kept>,
     given_back: Condvar,
 }
@@ -36,6 +50,7 @@ impl Pool {
     pub(crate) fn open(address: Address) -> Result<Self, StoreError> {
         let pool = Self {
             address,
+            watch: None,
             kept: Mutex::default(),
             given_back: Condvar::new(),
         };
@@ -43,12 +58,24 @@ impl Pool {
         Ok(pool)
     }
 
+    /// From here on each transaction begins only if the database is fit for it.
+    pub(crate) fn watched_by(self, watch: Watch) -> Self {
+        let watch = Some(watch);
+        Self { watch, ..self }
+    }
+
+    /// What is known of the database, if it is watched.
+    pub(crate) const fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
     /// Runs `work` on one consistent view.
     pub(crate) fn view<T>(
         &self,
         work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let lease = self.lease(VIEW)?;
+        self.check_given()?;
+        let lease = self.lease(VIEW, true)?;
         let value = work(&Db::postgres(lease.session()?, false));
         // Of a view nothing is left to undo, but it must end.
         lease.session()?.roll_back();
@@ -62,11 +89,21 @@ impl Pool {
         is_synced: bool,
         work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.check_given()?;
+        self.transact_though_silent(is_synced, work)
+    }
+
+    /// The same, also where this process could not give the database its mark for too long.
+    pub(crate) fn transact_though_silent<T>(
+        &self,
+        is_synced: bool,
+        work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let begin = if is_synced { CHANGE } else { UNSYNCED_CHANGE };
         let mut tries = 0;
         loop {
             tries += 1;
-            let lease = self.lease(begin)?;
+            let lease = self.lease(begin, is_synced)?;
             let session = lease.session()?;
             let done = work(&Db::postgres(session, true));
             let committed = done.and_then(|value| session.commit().map(|()| value));
@@ -80,19 +117,36 @@ impl Pool {
         }
     }
 
-    /// A connection on which `begin` was run, so that one that broke while it was idle is noticed in time.
-    fn lease(&self, begin: &str) -> Result<Lease<'_>, StoreError> {
+    fn check_given(&self) -> Result<(), StoreError> {
+        let watch = self.watch.as_ref();
+        watch.map_or(Ok(()), |watch| watch.check_given(Instant::now()))
+    }
+
+    /// A connection on which `begin` was run, so that one that broke while it was idle is noticed in time, and on which the
+    /// database is fit for a transaction.
+    fn lease(&self, begin: &str, is_synced: bool) -> Result<Lease<'_>, StoreError> {
         loop {
             let mut lease = self.take()?;
-            let is_new = lease.session.is_none();
-            if is_new {
-                lease.session = Some(Session::connect(&self.address)?);
+            if let Some(session) = &lease.session {
+                match self.begin(session, begin, is_synced) {
+                    Ok(()) => return Ok(lease),
+                    // Now another one, and at last a new one, perhaps of another host.
+                    Err(_) => continue,
+                }
             }
-            match lease.session()?.begin(begin) {
-                Ok(()) => return Ok(lease),
-                Err(error) if is_new => return Err(error),
-                // Now another one, and at last a new one.
-                Err(_) => {}
+            let is_fit = |session: &Session| self.begin(session, begin, is_synced);
+            lease.session = Some(Session::connect_where(&self.address, is_fit)?);
+            return Ok(lease);
+        }
+    }
+
+    fn begin(&self, session: &Session, begin: &str, is_synced: bool) -> Result<(), StoreError> {
+        match &self.watch {
+            None => session.begin(begin),
+            Some(watch) => {
+                let found = session.begin_fit(begin, &watch.demands(is_synced)?)?;
+                watch.note(found);
+                Ok(())
             }
         }
     }

@@ -3,39 +3,29 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
-use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres::tls::{MakeTlsConnect, NoTls};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, Row, Statement};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Row, Statement};
 
 use super::address::{Address, Host};
-use super::tls;
+use super::connecting;
+use super::fitness::{Demands, Found, QUESTION, check_durability};
 use super::translate::translate;
 use crate::error::StoreError;
 use crate::sql::{Sql, Value};
 
-/// How long a host may take to answer at all, and to let us in.
-const CONNECT: Duration = Duration::from_secs(2);
-const LOG_IN: Duration = Duration::from_secs(3);
 /// How long any call may take: longer than PostgreSQL waits for a lock, and together with the others of a login less than a
 /// module waits.
 const CALL: Duration = Duration::from_secs(5);
 /// How many rows are fetched at once.
 const FETCHED: usize = 500;
-
-/// What a connection begins with. A lock is given up before our own deadline passes. A process that was stopped in the middle
-/// of a transaction keeps nobody waiting for longer than that.
-const SET_UP: &str = "SET client_min_messages = warning; SET lock_timeout = '4s'; \
-    SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed'";
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -54,27 +44,38 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects to the first host that takes changes.
+    /// Connects to the first host that takes changes, whatever its database is.
+    #[cfg(test)]
     pub(crate) fn connect(address: &Address) -> Result<Self, StoreError> {
-        let mut last = None;
+        Self::connect_where(address, |_| Ok(()))
+    }
+
+    /// Connects to the first host that takes changes and that `is_fit`.
+    pub(super) fn connect_where(
+        address: &Address,
+        is_fit: impl Fn(&Self) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        let (mut unfit, mut unreachable) = (None, Vec::new());
         for host in &address.hosts {
-            match Self::connect_to(address, host) {
+            let connected = Self::connect_to(address, host);
+            match connected.and_then(|session| is_fit(&session).map(|()| session)) {
                 Ok(session) => return Ok(session),
-                Err(StoreError::Unreachable(why)) => {
-                    last = Some(StoreError::Unreachable(format!("{host}: {why}")));
+                Err(StoreError::Unreachable(why)) => unreachable.push(format!("{host}: {why}")),
+                Err(StoreError::ReadOnly) => {
+                    unreachable.push(format!("{host}: it takes no changes"))
                 }
-                Err(error) => last = Some(error),
+                Err(error) => unfit = Some(error),
             }
         }
-        Err(last.unwrap_or(StoreError::ReadOnly))
+        // What is wrong with a database says more than that another one is away.
+        Err(unfit.unwrap_or_else(|| StoreError::Unreachable(unreachable.join("; "))))
     }
 
     fn connect_to(address: &Address, host: &Host) -> Result<Self, StoreError> {
-        let config = config(address, host)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unreachable(error.to_string()))?;
         let has_warned = Arc::new(AtomicBool::new(false));
-        let connected = runtime.block_on(open(address, host, &config, &has_warned));
+        let connected = runtime.block_on(connecting::open(address, host, &has_warned));
         let client = match connected {
             Ok(client) => client,
             Err(error) => {
@@ -98,7 +99,6 @@ impl Session {
 
     /// Checks that this is a database on which a commit is on disk, and one that takes changes.
     fn check(&self) -> Result<(), StoreError> {
-        self.batch(SET_UP)?;
         let settings = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
             current_setting('server_version_num')::integer,
             current_setting('fsync') || ' ' || current_setting('full_page_writes') || ' ' || current_setting('synchronous_commit')";
@@ -112,13 +112,7 @@ impl Session {
                 "PostgreSQL 15 or later is needed".to_owned(),
             ));
         }
-        let durability: String = row.try_get(2)?;
-        if !["on on on", "on on remote_apply"].contains(&durability.as_str()) {
-            return Err(StoreError::Unreachable(format!(
-                "commits could be lost: fsync, full_page_writes and synchronous_commit must be on, and are {durability}"
-            )));
-        }
-        Ok(())
+        check_durability(row.try_get(2)?)
     }
 
     /// Whether another transaction can begin.
@@ -126,11 +120,26 @@ impl Session {
         !self.is_broken.get() && !self.is_in_transaction.get() && !self.client.is_closed()
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction, in which nothing is demanded of the database.
     pub(super) fn begin(&self, begin: &str) -> Result<(), StoreError> {
         self.has_failed.set(false);
         self.is_in_transaction.set(true);
         self.batch(begin)
+    }
+
+    /// Begins a transaction and checks in it, in the same round trip, that the database is fit for it.
+    pub(super) fn begin_fit(&self, begin: &str, demands: &Demands) -> Result<Found, StoreError> {
+        let question = self.prepared(Sql::from(QUESTION), "")?;
+        self.has_failed.set(false);
+        self.is_in_transaction.set(true);
+        let before = demands.clock.map(|clock| clock());
+        let rows = demands.with_parameters(|values| {
+            let parameters = parameters(values);
+            let begun = self.client.batch_execute(begin);
+            self.call(both(begun, self.client.query(&question, &parameters)))
+        })?;
+        let row = rows.first().ok_or(StoreError::ReadOnly)?;
+        demands.check(row, before)
     }
 
     /// Commits a transaction. On any error it may have been committed nevertheless; who waits for it is refused.
@@ -258,90 +267,40 @@ impl Drop for Session {
     }
 }
 
+/// Sends two requests at once, and waits for both answers.
+async fn both<T, E>(
+    first: impl Future<Output = Result<(), E>>,
+    second: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (mut begun, mut answered) = (None, None);
+    poll_fn(move |context| {
+        // In this order they are sent.
+        if begun.is_none()
+            && let Poll::Ready(done) = first.as_mut().poll(context)
+        {
+            begun = Some(done);
+        }
+        if answered.is_none()
+            && let Poll::Ready(done) = second.as_mut().poll(context)
+        {
+            answered = Some(done);
+        }
+        match (begun.take(), answered.take()) {
+            (Some(Err(error)), _) => Poll::Ready(Err(error)),
+            (Some(Ok(())), Some(done)) => Poll::Ready(done),
+            (first, second) => {
+                (begun, answered) = (first, second);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
 fn parameters<'a>(values: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
     values
         .iter()
         .map(|value| value as &(dyn ToSql + Sync))
         .collect()
-}
-
-fn config(address: &Address, host: &Host) -> Result<Config, StoreError> {
-    let mut config = Config::new();
-    config
-        .user(&address.user)
-        .dbname(&address.database)
-        .application_name("twofa")
-        .channel_binding(ChannelBinding::Prefer)
-        .ssl_mode(match host {
-            Host::Folder(..) => SslMode::Disable,
-            Host::Net(..) => SslMode::Require,
-        });
-    if let Some(path) = &address.password {
-        config.password(&*password(path)?);
-    }
-    Ok(config)
-}
-
-/// The first line of a file.
-fn password(path: &std::path::Path) -> Result<zeroize::Zeroizing<String>, StoreError> {
-    let text = std::fs::read_to_string(path).map_err(StoreError::file("read", path))?;
-    let text = zeroize::Zeroizing::new(text);
-    let line = text.lines().next().unwrap_or_default();
-    Ok(zeroize::Zeroizing::new(line.to_owned()))
-}
-
-async fn open(
-    address: &Address,
-    host: &Host,
-    config: &Config,
-    has_warned: &Arc<AtomicBool>,
-) -> Result<Client, StoreError> {
-    match host {
-        Host::Folder(folder, port) => {
-            let path = folder.join(format!(".s.PGSQL.{port}"));
-            let stream = in_time(CONNECT, UnixStream::connect(path)).await?;
-            let connected = in_time(LOG_IN, config.connect_raw(stream, NoTls)).await?;
-            Ok(drive(connected, has_warned))
-        }
-        Host::Net(name, port) => {
-            let stream = in_time(CONNECT, TcpStream::connect((name.as_str(), *port))).await?;
-            let mut tls = MakeRustlsConnect::new(tls::config(address)?);
-            let _ = stream.set_nodelay(true);
-            let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, name)
-                .map_err(|error| StoreError::Unreachable(error.to_string()))?;
-            let connected = in_time(LOG_IN, config.connect_raw(stream, tls)).await?;
-            Ok(drive(connected, has_warned))
-        }
-    }
-}
-
-async fn in_time<T, E: std::error::Error + 'static>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, StoreError> {
-    match timeout(limit, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(StoreError::Unreachable(super::with_cause(&error))),
-        Err(_) => Err(StoreError::Unreachable("it does not answer".to_owned())),
-    }
-}
-
-/// Has the connection carried on whenever a call waits.
-fn drive<S, T>(
-    (client, mut connection): (Client, Connection<S, T>),
-    has_warned: &Arc<AtomicBool>,
-) -> Client
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let has_warned = has_warned.clone();
-    tokio::spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-            if matches!(message, AsyncMessage::Notice(_)) {
-                has_warned.store(true, Ordering::Relaxed);
-            }
-        }
-    });
-    client
 }

@@ -227,6 +227,7 @@ fn samples() -> Vec<Event> {
         Event::ServerRemoved { name: name() },
         Event::FleetJoined { name: name() },
         Event::FleetLeft { name: name() },
+        Event::FleetResumed { since: Some(1) },
         Event::DeviceTrusted {
             device: device(),
             until: 1,

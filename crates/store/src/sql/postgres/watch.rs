@@ -1,0 +1,89 @@
+//! What this process demands of its database from one moment to the next: the last mark that it has seen, and that its own
+//! marks are committed.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use twofa_core::Timestamp;
+
+use super::fitness::{Demands, Found};
+use crate::error::StoreError;
+use crate::mark::SeenMark;
+
+/// A process that gives marks serves nobody when its last one was committed longer ago than this.
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// `None`: no history is demanded.
+    seen: Option<Arc<SeenMark>>,
+    clock: OnceLock<fn() -> Timestamp>,
+    clock_ahead: AtomicI64,
+    /// When the last mark of this process was given, which is then committed; `None`: it gives none.
+    given: Mutex<Option<Instant>>,
+}
+
+impl Watch {
+    pub(crate) fn new(seen: Arc<SeenMark>) -> Self {
+        Self {
+            seen: Some(seen),
+            ..Self::without_marks()
+        }
+    }
+
+    /// For a database that may have gone back.
+    pub(crate) fn without_marks() -> Self {
+        Self {
+            seen: None,
+            clock: OnceLock::new(),
+            clock_ahead: AtomicI64::new(0),
+            given: Mutex::default(),
+        }
+    }
+
+    /// Has the database's clock compared with this one.
+    pub(crate) fn compare_clock(&self, clock: fn() -> Timestamp) {
+        // Only the first is kept, and every program has one.
+        let _ = self.clock.set(clock);
+    }
+
+    /// How many seconds the database's clock was ahead last; negative: behind.
+    pub(crate) fn clock_ahead(&self) -> i64 {
+        self.clock_ahead.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn demands(&self, is_synced: bool) -> Result<Demands, StoreError> {
+        Ok(Demands {
+            mark: match &self.seen {
+                Some(seen) => seen.last()?,
+                None => None,
+            },
+            clock: self.clock.get().copied(),
+            is_synced,
+        })
+    }
+
+    pub(super) fn note(&self, found: Found) {
+        self.clock_ahead.store(found.clock_ahead, Ordering::Relaxed);
+    }
+
+    /// Notes that a mark that was given at `moment` is committed.
+    pub(crate) fn note_given(&self, moment: Instant) {
+        *self.given() = Some(moment);
+    }
+
+    /// Fails at `moment` if this process gives marks, and could not for too long.
+    pub(crate) fn check_given(&self, moment: Instant) -> Result<(), StoreError> {
+        match *self.given() {
+            Some(given) if moment.saturating_duration_since(given) > LONGEST_SILENCE => {
+                Err(StoreError::NoMark)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn given(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
