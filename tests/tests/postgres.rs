@@ -15,6 +15,11 @@ const SERVER: &str = "install -d -o postgres /run/db && cd / &&
 const MOVE: &str = "twofa store move --to 'postgres://twofa@%2Frun%2Fdb/twofa'";
 const PSQL: &str = "psql -h /run/db -U twofa -At -c";
 
+/// Puts what is in the file /run/db/dump in the place of the database.
+const RESTORE: &str = "bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) && cd / &&
+    $bin/dropdb --force -h /run/db -U twofa twofa && $bin/createdb -h /run/db -U twofa twofa &&
+    $bin/psql -qX -v ON_ERROR_STOP=1 -h /run/db -U twofa twofa </run/db/dump >/dev/null";
+
 fn log_in(machine: &Machine, code: &str) {
     let mut terminal = machine.terminal(LOGIN);
     terminal.expect("Verification code");
@@ -56,4 +61,57 @@ fn people_log_in_from_a_store_on_postgresql_and_after_it_was_moved_back() {
     machine.run("twofa log verify").ok();
     let closed = machine.run(MOVE).fails().stderr;
     assert!(closed.contains("there is a store in it"), "{closed}");
+}
+
+#[test]
+fn a_database_that_was_restored_from_a_dump_serves_nobody_until_it_is_resumed_and_then_no_used_code()
+ {
+    let machine = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .pam("testapp", STACK)
+        .build();
+    let phone = machine.enrol("alice");
+    machine.run(SERVER).ok();
+    machine.run(MOVE).ok();
+    machine.broker().restart();
+    machine
+        .run("$(ls -d /usr/lib/postgresql/*/bin | tail -1)/pg_dump -h /run/db -U twofa twofa >/run/db/dump")
+        .ok();
+    let code = phone.next_code();
+    log_in(&machine, &code);
+    machine.run(RESTORE).ok();
+
+    let mut terminal = machine.terminal(LOGIN);
+    terminal.expect("cannot be checked");
+    assert!(!terminal.expect_end().success());
+    machine.wait_for_log("the database has gone back");
+    // Without the daemon as well.
+    machine.broker().terminate();
+    let mut terminal = machine.terminal(LOGIN);
+    assert!(!terminal.expect_end().success());
+    let listed = machine.run("twofa user list").fails().stderr;
+    assert!(listed.contains("twofa fleet resume"), "{listed}");
+
+    let asked = machine.run("twofa fleet resume").fails().stderr;
+    for part in [
+        "what was written in between is lost",
+        "backup codes",
+        "alice",
+        "--yes",
+    ] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    machine.run("twofa fleet resume --yes").ok();
+    let again = machine.run("twofa fleet resume").ok().stdout;
+    assert!(again.contains("nothing to resume"), "{again}");
+    machine.start_broker();
+    let mut terminal = machine.terminal(LOGIN);
+    terminal.expect("Verification code");
+    terminal.type_line(&code);
+    terminal.expect("used");
+    drop(terminal);
+    log_in(&machine, &phone.backup_codes[0]);
+    let log = machine.run("twofa log").ok().stdout;
+    assert!(log.contains("went on with a database"), "{log}");
 }

@@ -19,7 +19,7 @@ use twofa_proto::{ConnectionError, Secret};
 
 use crate::stream::{self, ToServer};
 use crate::token::Address;
-use crate::wire::{FromHost, FromServer, HostAnswer, HostLogin};
+use crate::wire::{FromHost, FromServer, HostAnswer, HostLogin, Mark};
 
 /// How long a server may take to accept a login, connecting included.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,6 +67,7 @@ pub struct Conversation<'a> {
     link: ToServer,
     state: State,
     first: Option<FromServer>,
+    mark: Option<Mark>,
     /// What the servers were told last.
     last: Last,
     /// How often another server may be asked to go on.
@@ -230,11 +231,12 @@ impl Servers {
             link,
             state: State::Opened,
             first: None,
+            mark: None,
             last: last.clone(),
             failovers: self.addresses.len(),
         };
         match conversation.receive_here(until)? {
-            FromServer::Accepted => {}
+            FromServer::Accepted(mark) => conversation.mark = mark,
             first => conversation.first = Some(first),
         }
         Ok(conversation)
@@ -278,6 +280,11 @@ impl Conversation<'_> {
         &self.servers.addresses[self.server]
     }
 
+    /// The last mark of the fleet's database, of which the server has told.
+    pub const fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
     /// The next message, if it comes before `deadline`. If the connection ends, another server goes on.
     pub fn receive(&mut self, deadline: Instant) -> Result<FromServer, ConnectionError> {
         if let Some(first) = self.first.take() {
@@ -292,7 +299,7 @@ impl Conversation<'_> {
                 deadline.min(Instant::now() + SERVER_TIMEOUT)
             };
             match self.receive_here(until) {
-                Ok(FromServer::Accepted) => {}
+                Ok(FromServer::Accepted(_)) => {}
                 Ok(message) => return Ok(message),
                 Err(ConnectionError::Codec(CodecError::TimedOut)) if is_accepted => {
                     return Err(CodecError::TimedOut.into());

@@ -86,6 +86,20 @@ pub struct HostLogin {
     pub cannot_answer: bool,
     /// The version of the twofa on the host, for a listing.
     pub version: String,
+    /// The last mark of the fleet's database that a server has sent.
+    pub seen: Option<Mark>,
+}
+
+/// A moment in the history of the fleet's database. One that a host has seen, and that the database does not know, says that
+/// the database has gone back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Rises with each mark.
+    pub number: u64,
+    /// When it was given, in seconds since 1970.
+    pub at: i64,
+    /// Random.
+    pub value: [u8; 16],
 }
 
 /// What is known of the first factor when the module asks.
@@ -104,7 +118,7 @@ pub enum FirstFactor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromServer {
     /// The login is being worked on. Until this arrives, the host can turn to another server.
-    Accepted,
+    Accepted(Option<Mark>),
     /// Show this and send what is typed.
     Prompt {
         /// What is read before answering. May show a key.
@@ -196,7 +210,7 @@ impl FromServer {
     /// The kind of this message.
     pub const fn kind(&self) -> MessageKind {
         match self {
-            Self::Accepted => MessageKind::Accepted,
+            Self::Accepted(_) => MessageKind::Accepted,
             Self::Prompt { .. } => MessageKind::Prompt,
             Self::Info(_) => MessageKind::Info,
             Self::Error(_) => MessageKind::Error,
@@ -208,6 +222,12 @@ impl FromServer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MARK: Mark = Mark {
+        number: 7,
+        at: 3,
+        value: *b"mmmmmmmmmmmmmmmm",
+    };
 
     fn bytes(message: &impl Serialize) -> Vec<u8> {
         postcard::to_stdvec(message).unwrap()
@@ -234,10 +254,16 @@ mod tests {
             may_ask: false,
             cannot_answer: true,
             version: "0.1".into(),
+            seen: Some(MARK),
         };
         let expected =
-            b"\x000123456789abcdef\0\x98\x75\x02al\xe8\x07\0\x04sshd\x01\x01\x03::1\0\x01\x03ssh\x01\0\x01\0\x01\x030.1";
+            b"\x000123456789abcdef\0\x98\x75\x02al\xe8\x07\0\x04sshd\x01\x01\x03::1\0\x01\x03ssh\x01\0\x01\0\x01\x030.1\x01\x07\x06mmmmmmmmmmmmmmmm";
         assert_eq!(bytes(&FromHost::Login(login)), expected);
+        assert_eq!(bytes(&FromServer::Accepted(None)), b"\0\0");
+        assert_eq!(
+            bytes(&FromServer::Accepted(Some(MARK))),
+            b"\0\x01\x07\x06mmmmmmmmmmmmmmmm"
+        );
         let answer = HostAnswer {
             conversation: *b"0123456789abcdef",
             number: 2,

@@ -87,7 +87,7 @@ fn meet(
     let serving = thread::spawn(move || {
         let (socket, _) = listener.accept().unwrap();
         let mut accepted = stream::accept(server, socket, Instant::now() + TIME)?;
-        accepted.link.send(&FromServer::Accepted).unwrap();
+        accepted.link.send(&FromServer::Accepted(None)).unwrap();
         Ok::<_, std::io::Error>((accepted.protocol, accepted.certificate))
     });
     let received = client::connect(host, &address, Instant::now() + TIME)
@@ -262,7 +262,7 @@ fn refuse(
                 let Ok(FromHost::Login(_)) = link.receive() else {
                     break;
                 };
-                link.send(&FromServer::Accepted).unwrap();
+                link.send(&FromServer::Accepted(None)).unwrap();
                 let why = "no".to_owned();
                 let verdict = Verdict::Denied;
                 link.send(&FromServer::Done { verdict, why }).unwrap();

@@ -108,4 +108,5 @@ pub use sql::exemptions::StoredExemption;
 pub use sql::fleet::{Host, HostRights, JoinedFleet, Renewed};
 pub use sql::fleet_policy::KnownFleetPolicy;
 pub use sql::notices::Notice;
+pub use sql::postgres::fitness::FARTHEST_CLOCK;
 pub use sql::servers::Server;

@@ -14,7 +14,7 @@ use crate::sql::postgres::marks;
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::schema;
 use crate::sql::postgres::watch::Watch;
-use crate::sql::{apps, backup_codes, devices, fleet, sessions, tickets};
+use crate::sql::{apps, backup_codes, conversations, devices, fleet, sessions, tickets};
 use crate::tx::View;
 
 /// A database that has gone back, and what is in it that may have been used, changed or removed since.
@@ -60,6 +60,7 @@ impl Store {
             marks::resume(tx.db, until)?;
             apps::use_up(tx.db, now, WINDOW_STEPS)?;
             apps::delete_everybodys_pending(tx.db)?;
+            conversations::delete_all(tx.db)?;
             tickets::forget_grants(tx.db, None)?;
             sessions::forget_codes(tx.db, None)?;
             for kind in DeviceKind::all() {

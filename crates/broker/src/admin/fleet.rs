@@ -21,7 +21,7 @@ use twofa_proto::codec::CodecError;
 use twofa_store::{JoinedFleet, NewHost, StoreError};
 
 pub use twofa_fleet::token::{Address, BadToken, Token};
-pub use twofa_store::{Host, HostRights};
+pub use twofa_store::{Host, HostRights, Mark, Setback};
 
 use super::{AdminError, Administration};
 use crate::fleet::files::{FilesError, FleetDirectory, HostFiles, NewServerFiles};
@@ -216,6 +216,16 @@ impl Administration {
     /// Removes the host `name` from the fleet: from this moment its logins are refused. Says whether there was one.
     pub fn remove_host(&self, name: &str) -> Result<bool, AdminError> {
         Ok(self.store().remove_host(name, &self.origin(), self.now())?)
+    }
+
+    /// What is to be decided before [`Self::resume_fleet`].
+    pub fn setback(&self) -> Result<Setback, AdminError> {
+        Ok(self.store().setback()?)
+    }
+
+    /// Has a database that has gone back count as the right one.
+    pub fn resume_fleet(&self) -> Result<Setback, AdminError> {
+        Ok(self.store().resume(&self.origin(), self.now())?)
     }
 
     /// The fleet that this machine has joined.

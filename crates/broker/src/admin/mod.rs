@@ -42,7 +42,7 @@ pub mod users;
 
 use twofa_core::Timestamp;
 use twofa_proto::{Done, Request};
-use twofa_store::{Origin, Store};
+use twofa_store::{Location, Origin, Store, StoreError};
 
 pub use error::AdminError;
 
@@ -78,13 +78,22 @@ impl Administration {
     /// From here on this process cannot be stopped by the person who started it, since it may hold the lock that every
     /// login waits for.
     pub fn open() -> Result<Self, AdminError> {
+        Self::open_with(Store::open)
+    }
+
+    /// The same where the database has gone back, so that nobody else opens it: for [`Self::resume_fleet`].
+    pub fn open_to_resume() -> Result<Self, AdminError> {
+        Self::open_with(Store::open_to_resume)
+    }
+
+    fn open_with(open: fn(Location) -> Result<Store, StoreError>) -> Result<Self, AdminError> {
         // If the control group cannot be left, the broker that the module starts in it reports that.
         let _ = reset::reset_limits();
         reset::ignore_job_control();
         privileges::become_service_user()?;
         privileges::harden()?;
         Ok(Self {
-            broker: Broker::open(location(), process::log::event_of_command)?,
+            broker: Broker::on(open(location())?, process::log::event_of_command),
             login_uid: process::login_uid(),
         })
     }

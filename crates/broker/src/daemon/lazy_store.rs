@@ -40,6 +40,8 @@ impl LazyStore {
             return Ok(broker.clone());
         }
         let broker = Broker::open(self.location.clone(), log::event)?;
+        // From here on it gives marks, and serves nobody if it cannot.
+        broker.store().give_mark(broker.services().now())?;
         let broker = Arc::new(broker.deferring_to(self.deferred.clone()));
         // One that cannot be written is opened again for each connection, until it can.
         if !broker.store().is_snapshot() {

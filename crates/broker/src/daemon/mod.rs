@@ -11,6 +11,7 @@ mod deadlines;
 mod fleet_policy;
 mod hosts;
 mod lazy_store;
+mod marks;
 mod owner;
 mod pending;
 mod records;

@@ -23,7 +23,7 @@ use super::lazy_store::LazyStore;
 use super::owner::Owners;
 use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
-use super::{checkpoints, connection_limits, fleet_policy, records, watchdog, workers};
+use super::{checkpoints, connection_limits, fleet_policy, marks, records, watchdog, workers};
 use crate::identity::authority::Peer;
 use crate::journal::{self, Anchored};
 use crate::process::{log, service_manager};
@@ -98,6 +98,8 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     checkpoints::start(store.clone(), journal_wakeup.clone())?;
     let policy_wakeup = Arc::new(Wakeup::default());
     fleet_policy::start(store.clone(), policy_wakeup.clone())?;
+    let marks_end = Arc::new(Wakeup::default());
+    marks::start(store.clone(), marks_end.clone())?;
     let recorder = records::start(store.clone())?;
     report_ready(listener, watched)?;
     ends.wait()?;
@@ -105,6 +107,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     wakeup.end();
     journal_wakeup.end();
     policy_wakeup.end();
+    marks_end.end();
     drop(trigger);
     pool.close();
     let until = Instant::now() + SHUTDOWN_TIMEOUT;

@@ -2,6 +2,7 @@
 //! the [`relay`] that passes their logins on to a server.
 
 pub mod files;
+pub(crate) mod marks;
 pub mod membership;
 pub mod policy_copy;
 pub(crate) mod relay;

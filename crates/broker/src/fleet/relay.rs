@@ -11,10 +11,13 @@ use twofa_fleet::client::{Conversation, Servers};
 use twofa_fleet::wire::{self, FromServer, HostLogin};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Login, Prompt, Request, Secret, Verdict, WORK_TIMEOUT};
+use twofa_store::Store;
 use zeroize::Zeroizing;
 
+use super::marks;
 use crate::identity::authority::Peer;
 use crate::identity::first_factor::FirstFactor;
+use crate::process::log;
 use crate::text::messages::{self, reasons};
 use crate::text::terminal::{Terminal, TerminalClosed};
 
@@ -37,12 +40,22 @@ pub(crate) struct RelayedRequest<'a> {
 /// Has a server decide about the login: the verdict, and why, for the log. Without an answer of a server nobody gets in.
 pub(crate) fn relay(
     servers: &Servers,
+    store: &Store,
     relayed: &RelayedRequest<'_>,
     terminal: &mut dyn Terminal,
 ) -> Result<(Verdict, String), TerminalClosed> {
     // All of it, with other servers tried, is to take no longer than a broker of this machine may.
     let deadline = Instant::now() + WORK_TIMEOUT;
-    let mut conversation = match servers.open(&describe(relayed), deadline) {
+    let mut login = describe(relayed);
+    match store.last_mark() {
+        Ok(mark) => login.seen = mark.map(marks::on_the_wire),
+        // What must not have gone back is not known.
+        Err(error) => {
+            terminal.error(messages::UNAVAILABLE)?;
+            return Ok((Verdict::Unavailable, error.to_string()));
+        }
+    }
+    let mut conversation = match servers.open(&login, deadline) {
         Ok(conversation) => conversation,
         Err(unreached) => {
             if let Some(why) = relayed.nobody_is_asked {
@@ -53,6 +66,12 @@ pub(crate) fn relay(
             return Ok((Verdict::Unavailable, unreached.to_string()));
         }
     };
+    if let Some(mark) = conversation.mark() {
+        // It is in memory in any case.
+        if let Err(error) = store.remember_mark(&marks::from_the_wire(mark)) {
+            log::warn(&error.to_string());
+        }
+    }
     match converse(&mut conversation, deadline, terminal)? {
         Ok((verdict, why)) => {
             let why = reasons::decided_by(conversation.server(), &why);
@@ -80,7 +99,7 @@ fn converse(
             Err(error) => return Ok(Err(error)),
         };
         match message {
-            FromServer::Accepted => {}
+            FromServer::Accepted(_) => {}
             FromServer::Info(text) => terminal.info(clean(text.expose()))?,
             FromServer::Error(text) => terminal.error(clean(&text).expose())?,
             FromServer::Done { verdict, why } => return Ok(Ok((verdict, why))),
@@ -146,6 +165,7 @@ fn describe(relayed: &RelayedRequest<'_>) -> HostLogin {
         may_ask: login.may_ask,
         cannot_answer: login.cannot_answer,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        seen: None,
     }
 }
 

@@ -33,18 +33,23 @@ pub struct Broker {
 impl Broker {
     /// A broker over the store at `location`, which must exist. `listener` gets what happens there.
     pub fn open(location: Location, listener: Listener) -> Result<Self, StoreError> {
-        let mut store = Store::open(location)?;
+        Ok(Self::on(Store::open(location)?, listener))
+    }
+
+    /// A broker over this store.
+    pub(crate) fn on(mut store: Store, listener: Listener) -> Self {
         store.set_listener(listener);
+        store.compare_clock(clock::now);
         let store = Arc::new(store);
         let sender = Box::new(StoredProviders::new(store.clone(), ConfigDirs::default()));
-        Ok(Self {
+        Self {
             store,
             clock: clock::now,
             sender,
             stacks: Stacks::default(),
             fleet: Membership::default(),
             deferred: Arc::default(),
-        })
+        }
     }
 
     /// Leaves what is to be recorded later to `deferred`, which outlives this broker.

@@ -25,6 +25,24 @@ pub enum FleetCommand {
         after_help = "Examples:\n  twofa fleet renew\n  systemctl restart twofad-server.service\n\nIt needs /etc/twofa/fleet/servers.key: put it back first if you keep it elsewhere."
     )]
     Renew,
+    /// Go on with a database that has gone back
+    ///
+    /// Servers and hosts remember marks that the database was given. One that lacks them was restored from a backup, or is an old
+    /// primary or a standby that had not got everything, and serves nobody: codes may be unused in it that were used. First find out
+    /// that it is the right one, and that no other one takes changes. Then this command has all codes of apps up to now count as
+    /// used and all devices as not trusted. People wait for one code or two.
+    #[command(
+        after_help = "Examples:\n  twofa fleet resume\n  twofa fleet resume --yes\n\nIt lists what it cannot decide: backup codes and tokens that may have been used since, and hosts that may have\nbeen removed. Exemptions and the policy are those of then, too."
+    )]
+    Resume(ResumeArguments),
+}
+
+/// Going on with a database that has gone back.
+#[derive(Debug, Args)]
+pub struct ResumeArguments {
+    /// Whether to go on.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
 }
 
 /// The commands about hosts, on a server.

@@ -22,7 +22,9 @@ use clap::{Args, Parser, Subcommand};
 pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
-pub use fleet::{FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments};
+pub use fleet::{
+    FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments, ResumeArguments,
+};
 pub use log::LogCommand;
 pub use pam::{ChangeArguments, PamCommand, SshKeys};
 pub use policy::{Confirmation, PolicyCommand};

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 use twofa_broker::Failure;
+use twofa_broker::admin::Administration;
 use twofa_broker::admin::fleet::{
     self, AddedHost, Address, Admission, FleetError, Host, HostRights, Token, ask_to_join,
     check_not_joined,
@@ -12,7 +13,9 @@ use twofa_broker::clock;
 use twofa_core::Timestamp;
 
 use super::confirm::confirm;
-use crate::arguments::{FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments};
+use crate::arguments::{
+    FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments, ResumeArguments,
+};
 use crate::client;
 use crate::error::CommandError;
 use crate::input;
@@ -29,12 +32,24 @@ pub(crate) fn run(command: FleetCommand) -> Result<(), CommandError> {
             let until = fleet::renew_server()?;
             return Ok(write!(io::stdout(), "{}", words::renewed(until))?);
         }
+        FleetCommand::Resume(arguments) => return resume(&arguments),
     };
     let addresses: Result<Vec<Address>, _> = addresses.iter().map(|it| it.parse()).collect();
     let addresses =
         addresses.map_err(|error| CommandError::new(Failure::Usage, error.to_string()))?;
     let id = fleet::init(&addresses)?;
     Ok(write!(io::stdout(), "{}", words::made(&id))?)
+}
+
+fn resume(arguments: &ResumeArguments) -> Result<(), CommandError> {
+    let admin = Administration::open_to_resume()?;
+    let setback = admin.setback()?;
+    if setback.lost.is_none() {
+        return Ok(writeln!(io::stdout(), "{}", words::NOT_GONE_BACK)?);
+    }
+    confirm(words::setback(&setback), arguments.confirmation)?;
+    admin.resume_fleet()?;
+    Ok(write!(io::stdout(), "{}", words::RESUMED)?)
 }
 
 pub(crate) fn host(command: HostCommand, output: Output) -> Result<(), CommandError> {

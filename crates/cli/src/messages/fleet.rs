@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use twofa_broker::admin::doctor::finding::FleetFinding;
-use twofa_broker::admin::fleet::{FleetError, Host};
-use twofa_core::Timestamp;
+use twofa_broker::admin::fleet::{FleetError, Host, Mark, Setback};
+use twofa_core::{Account, Timestamp};
 
 use super::moment;
 
@@ -21,6 +21,58 @@ pub(crate) const LEAVING: &str = "accounts that were shared with the fleet becom
                                   host's own policy says";
 pub(crate) const LEFT_HALF: &str =
     "The host's files were removed. According to the store, this machine had not joined a fleet.";
+
+/// A database that was to be resumed, and has not gone back.
+pub(crate) const NOT_GONE_BACK: &str =
+    "The database has every mark that this server has seen in it: there is nothing to resume.";
+pub(crate) const RESUMED: &str = "\
+    The servers of the fleet go on with this database. Codes of apps up to now count as used, and no device is trusted.\n";
+
+/// What to consider before a database that has gone back counts as the right one.
+pub(crate) fn setback(setback: &Setback) -> Vec<String> {
+    let Setback {
+        last,
+        lost,
+        backup_codes,
+        tokens,
+        hosts,
+    } = setback;
+    let at = |mark: &Option<Mark>| {
+        mark.as_ref()
+            .map_or_else(|| "-".to_owned(), |mark| moment(mark.at))
+    };
+    let names = |accounts: &[Account]| {
+        let names: Vec<_> = accounts.iter().map(|account| &*account.name).collect();
+        names.join(", ")
+    };
+    let mut warnings = vec![format!(
+        "the database has its last mark from {}, and this server has seen one from {}: what was written in between is lost, \
+         also changes of the policy and of exemptions. No other database may take changes any longer",
+        at(last),
+        at(lost)
+    )];
+    if !backup_codes.is_empty() {
+        let names = names(backup_codes);
+        warnings.push(format!(
+            "backup codes that were used since then work once more; these people have some ('twofa user reset' or \
+             'twofa user remove-method' ends that): {names}"
+        ));
+    }
+    if !tokens.is_empty() {
+        let names = names(tokens);
+        warnings.push(format!(
+            "codes of tokens that count and were used since then work once more; these people have one: {names}"
+        ));
+    }
+    if !hosts.is_empty() {
+        let names: Vec<_> = hosts.iter().map(|host| &*host.name).collect();
+        warnings.push(format!(
+            "hosts that were removed since then may log people in again ('twofa host remove' ends that): {}",
+            names.join(", ")
+        ));
+    }
+    warnings
+}
 
 pub(crate) fn made(id: &impl Display) -> String {
     format!(

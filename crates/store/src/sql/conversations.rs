@@ -183,3 +183,8 @@ fn record(row: &Row<'_>) -> Result<ConversationRecord, StoreError> {
         until: row.get("until")?,
     })
 }
+
+/// Ends every conversation.
+pub(crate) fn delete_all(db: &Db<'_>) -> Result<(), StoreError> {
+    db.execute("DELETE FROM conversation", values![]).map(drop)
+}

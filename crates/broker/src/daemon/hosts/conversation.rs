@@ -22,6 +22,7 @@ use super::turns::{self, Reply};
 use super::work::{Job, Task};
 use super::{Shared, WRITE_TIMEOUT, policy};
 use crate::context::Services;
+use crate::fleet::marks;
 use crate::identity::relayed::RelayedPeer;
 use crate::process::log;
 use crate::requests::broker::Broker;
@@ -201,7 +202,9 @@ fn reply_to(
         FromHost::Policy { .. } => return Err(CodecError::Aborted.into()),
     };
     let mut state = State::Opened;
-    send(link, &mut state, &FromServer::Accepted)?;
+    let mark = broker.store().last_mark().ok().flatten();
+    let accepted = FromServer::Accepted(mark.map(marks::on_the_wire));
+    send(link, &mut state, &accepted)?;
     let deadline = since + Duration::from_millis(deadline.into());
     if deadline <= Instant::now() {
         // Nobody waits for it.
@@ -240,6 +243,9 @@ fn reply(
     let host = services.store.host_by_key(&key, services.now())?;
     match message {
         FromHost::Login(login) => {
+            if let Some(seen) = login.seen {
+                services.store.check_mark(&marks::from_the_wire(seen))?;
+            }
             if shared.seen.is_due(&host.id) {
                 // Only a listing shows it.
                 let version = printable(&login.version);
@@ -363,7 +369,7 @@ impl HostTerminal<'_> {
         match message {
             FromHost::Answer(answer) if answer.conversation == self.conversation => {
                 self.state = State::Opened;
-                self.send(&FromServer::Accepted)?;
+                self.send(&FromServer::Accepted(None))?;
                 Ok(answer.answer)
             }
             _ => {
@@ -446,7 +452,7 @@ fn refuse(
     why: &str,
 ) -> Result<(), ConnectionError> {
     if state == State::Opened {
-        send(link, &mut state, &FromServer::Accepted)?;
+        send(link, &mut state, &FromServer::Accepted(None))?;
     }
     send(link, &mut state, &FromServer::Error(text.to_owned()))?;
     let why = why.to_owned();

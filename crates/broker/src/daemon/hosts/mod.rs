@@ -36,7 +36,7 @@ use self::waiting::Waiting;
 use self::work::{Job, Task, WorkQueue};
 use super::lazy_store::LazyStore;
 use super::server::{raise_descriptor_limit, start_notices, tell};
-use super::{Failure, checkpoints, records};
+use super::{Failure, checkpoints, marks, records};
 use crate::fleet::files::{FleetDirectory, ServerFiles};
 use crate::process::{log, service_manager};
 use crate::sending::notices::Wakeup;
@@ -100,6 +100,8 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     let (notices, journal) = (Arc::new(Wakeup::default()), Arc::new(Wakeup::default()));
     start_notices(store.clone(), notices.clone())?;
     checkpoints::start(store.clone(), journal.clone())?;
+    let marks_end = Arc::new(Wakeup::default());
+    marks::start(store.clone(), marks_end.clone())?;
     let recorder = records::start(store.clone())?;
     start_sweeping(store.clone())?;
     let shared = Arc::new(Shared {
@@ -124,6 +126,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     tell(service_manager::notify_stopping());
     notices.end();
     journal.end();
+    marks_end.end();
     // What is at a prompt is cut off: its host says that the server is gone. What is being decided is finished.
     let until = Instant::now() + SHUTDOWN_TIMEOUT;
     while permits.is_deciding() && Instant::now() < until {

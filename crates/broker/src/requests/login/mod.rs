@@ -162,7 +162,7 @@ fn relay_if_shared(
             origin::for_exemptions(Asker::Process(peer), login),
         ),
     };
-    let (verdict, why) = relay(&servers, &relayed, terminal)?;
+    let (verdict, why) = relay(&servers, services.store, &relayed, terminal)?;
     Ok(Some(LoginOutcome::new(verdict, why)))
 }
 

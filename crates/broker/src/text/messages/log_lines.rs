@@ -6,7 +6,7 @@ use twofa_core::text::log_line;
 use twofa_core::{Account, Channel, Timestamp};
 use twofa_store::event::{Happening, LoginOrigin};
 use twofa_store::journal::Anchor;
-use twofa_store::{NoticeFate, SmsAlarm, SmsCount};
+use twofa_store::{FARTHEST_CLOCK, NoticeFate, SmsAlarm, SmsCount, StoreError};
 
 use super::moment;
 
@@ -23,6 +23,25 @@ pub fn conversation_not_recorded(error: &dyn Display) -> String {
 /// That conversations that have ended stay in the store for now.
 pub fn not_swept(error: &dyn Display) -> String {
     format!("logins on hosts that have ended could not be removed from the store: {error}")
+}
+
+/// That the database did not take this server's mark.
+pub fn no_mark(error: &StoreError) -> String {
+    let hint = error
+        .hint()
+        .map_or_else(String::new, |hint| format!(" ({hint})"));
+    format!(
+        "the database does not take this server's mark, without which nobody is served: {error}{hint}"
+    )
+}
+
+/// That the clock of the database is `ahead` seconds ahead, or behind.
+pub fn clocks_differ(ahead: i64) -> String {
+    let by = ahead.abs();
+    let which = if ahead < 0 { "behind" } else { "ahead of" };
+    format!(
+        "the clock of the database is {by} seconds {which} this machine's; from {FARTHEST_CLOCK} seconds on nobody is served"
+    )
 }
 
 /// An event as a line of `key="value"` pairs. The address comes before the user name, which strangers can choose.

@@ -9,7 +9,7 @@ use crate::mark::Mark;
 use crate::sql::{Value, values};
 
 /// How far our clock may be from the database's until nobody is served, in seconds. The window of a code is a minute and a half.
-pub(crate) const FARTHEST_CLOCK: i64 = 15;
+pub const FARTHEST_CLOCK: i64 = 15;
 
 /// Asked with the beginning of each transaction.
 pub(super) const QUESTION: &str = "SELECT pg_is_in_recovery() AS is_standby,

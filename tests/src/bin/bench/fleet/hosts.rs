@@ -165,7 +165,7 @@ fn begin<'a>(host: &'a Servers, user: &str, uid: u32) -> Result<Conversation<'a>
     let mut conversation = host.open(&login, Instant::now() + TIMEOUT)?;
     loop {
         match conversation.receive(Instant::now() + TIMEOUT)? {
-            FromServer::Accepted | FromServer::Info(_) => {}
+            FromServer::Accepted(_) | FromServer::Info(_) => {}
             FromServer::Prompt { .. } => return Ok(conversation),
             other => return Err(format!("{other:?}").into()),
         }
