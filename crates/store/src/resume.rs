@@ -192,6 +192,16 @@ mod tests {
     }
 
     #[test]
+    fn a_database_without_any_mark_has_gone_back_as_well() {
+        let restored = Restored::new();
+        let bench = &restored.bench;
+        let store = Store::open(bench.location.clone()).unwrap();
+        Bench::execute(&store, "DELETE FROM mark");
+        assert_went_back(store.snapshot(&alice()));
+        assert_went_back(Store::open(bench.location.clone()));
+    }
+
+    #[test]
     fn a_host_s_mark_that_the_database_lacks_is_refused_and_older_ones_are_not() {
         let restored = Restored::new();
         let (bench, now) = (&restored.bench, restored.bench.now);

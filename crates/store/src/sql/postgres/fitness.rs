@@ -18,7 +18,7 @@ pub(super) const QUESTION: &str = "SELECT pg_is_in_recovery() AS is_standby,
         SELECT 1 FROM setting WHERE key = 'fleet.durability' AND value = 'replicated') AS lacks_standby,
     CAST(floor(extract(epoch FROM clock_timestamp())) AS bigint) AS clock,
     ?1 = 0 OR EXISTS (SELECT 1 FROM mark WHERE number = ?1 AND value = ?2)
-        OR ?1 < (SELECT min(number) FROM mark) OR ?3 <= (SELECT resumed_at FROM mark_head) AS has_mark";
+        OR ?1 < coalesce((SELECT min(number) FROM mark), 0) OR ?3 <= (SELECT resumed_at FROM mark_head) AS has_mark";
 
 /// What a transaction demands of the database.
 #[derive(Debug, Clone)]
@@ -58,11 +58,8 @@ impl Demands {
                 return Err(StoreError::NoStandby);
             }
         }
-        if let Some(mark) = self
-            .mark
-            .as_ref()
-            .filter(|_| !row.get::<_, bool>("has_mark"))
-        {
+        let has_mark: bool = row.try_get("has_mark")?;
+        if let Some(mark) = self.mark.as_ref().filter(|_| !has_mark) {
             return Err(StoreError::WentBack(mark.clone()));
         }
         let clock = row.try_get("clock")?;
