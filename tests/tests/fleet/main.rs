@@ -230,6 +230,7 @@ fn an_invitation_sets_up_a_first_method_on_a_host_once() {
     let web1 = host();
     let _cable = join(&server, &web1, "web1", 1, "");
 
+    server.run("twofa user require bob").ok();
     let invited = server
         .run("twofa user invite bob carol --for 2d --json")
         .ok();

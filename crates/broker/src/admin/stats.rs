@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use twofa_core::{Method, Timestamp};
 use twofa_store::event::{NotSent, Proof, Record};
 use twofa_store::{Event, EventFilter, LoggedEvent};
+pub use twofa_store::{Host, HostRights, Server};
 
 use super::listing::ListingGaps;
 use super::users::{ListedUser, StatusKind, UserFilter};
@@ -105,6 +106,29 @@ impl Administration {
             true
         })?;
         Ok(statistics)
+    }
+}
+
+/// What a server knows of its fleet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FleetFigures {
+    /// Every host.
+    pub hosts: Vec<Host>,
+    /// Every server.
+    pub servers: Vec<Server>,
+    /// Events that have no place in the journal yet.
+    pub unsealed: u64,
+}
+
+impl Administration {
+    /// Figures about the fleet. They are taken before others, as reading the log gives events their place in the journal.
+    pub fn fleet_figures(&self) -> Result<FleetFigures, AdminError> {
+        let store = self.store();
+        Ok(FleetFigures {
+            unsealed: store.unentered_events()?,
+            hosts: store.hosts()?,
+            servers: store.servers()?,
+        })
     }
 }
 

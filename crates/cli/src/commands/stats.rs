@@ -14,6 +14,7 @@ use twofa_broker::admin::stats::{Day, Sends, Statistics};
 use super::stats_report;
 use crate::client;
 use crate::error::CommandError;
+use crate::messages::fleet_metrics;
 use crate::messages::stats;
 use crate::output::{Output, terminal_width};
 
@@ -73,7 +74,8 @@ pub(crate) fn run(
         return stats_report::run(&admin, output);
     }
     if prometheus {
-        let text = stats::prometheus(&admin.statistics(None)?, admin.now());
+        let mut text = fleet_metrics::text(&admin.fleet_figures()?, admin.now());
+        text.push_str(&stats::prometheus(&admin.statistics(None)?, admin.now()));
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         return Ok(out.flush()?);

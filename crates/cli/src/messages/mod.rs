@@ -13,6 +13,7 @@ pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod events;
 pub(crate) mod fleet;
+pub(crate) mod fleet_metrics;
 pub(crate) mod journal;
 pub(crate) mod pam;
 pub(crate) mod policy;

@@ -214,7 +214,7 @@ fn add_sends(text: &mut String, statistics: &Statistics) {
     );
 }
 
-fn add_single(text: &mut String, name: &str, help: &str, value: impl Display) {
+pub(super) fn add_single(text: &mut String, name: &str, help: &str, value: impl Display) {
     add(
         text,
         format_args!(
@@ -224,7 +224,7 @@ fn add_single(text: &mut String, name: &str, help: &str, value: impl Display) {
 }
 
 /// A metric with a value for each value of one label, or nothing if there is none.
-fn add_metric<'a, T: Display + 'a>(
+pub(super) fn add_metric<'a, T: Display + 'a>(
     text: &mut String,
     name: &str,
     help: &str,

@@ -38,6 +38,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How many events have no place in the journal yet, and could be changed by anyone with write access to the database.
+    pub fn unentered_events(&self) -> Result<u64, StoreError> {
+        if !self.is_on_server() {
+            return Ok(0);
+        }
+        self.read(|view| events::count_written(view.db))
+    }
+}
+
 fn enter(tx: &Tx<'_>) -> Result<u32, StoreError> {
     tx.db.lock("journal", "")?;
     let places = RefCell::new(Places::new(tx.db, tx.key, tx.journal)?);
@@ -111,5 +121,61 @@ fn user(columns: &[(&'static str, Value<'_>)]) -> Option<Account> {
             uid: uid.try_into().ok()?,
         }),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::testing::{Bench, alice, origin};
+    use crate::{EventFilter, LoggedEvent};
+    use std::sync::Arc;
+    use std::thread;
+
+    #[test]
+    fn of_two_servers_that_enter_events_at_once_each_event_gets_one_place() {
+        let bench = Bench::new();
+        let stores = [
+            Arc::new(bench.create()),
+            Arc::new(Store::open(bench.location.clone()).unwrap()),
+        ];
+        let now = bench.now;
+        let workers = (0..8).map(|number| {
+            let store = stores[number % 2].clone();
+            thread::spawn(move || {
+                for _ in 0..25 {
+                    let recorded = store.record(Some(&alice()), &Event::UserAdded, &origin(), now);
+                    recorded.unwrap();
+                    store.enter_events().unwrap();
+                }
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        assert_eq!(stores[0].unentered_events().unwrap(), 0);
+        let mut numbers = Vec::new();
+        let each = |logged: LoggedEvent| {
+            numbers.push(logged.id);
+            true
+        };
+        stores[1].events(&EventFilter::default(), each).unwrap();
+        assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+        let log = crate::journal::SystemLog::default();
+        assert_eq!(stores[0].verify_log(&log, None).unwrap().findings, []);
+    }
+
+    #[test]
+    fn an_event_waits_for_its_place_on_postgresql_and_has_it_at_once_in_a_file() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let recorded = store.record(None, &Event::Reset, &origin(), bench.now);
+        recorded.unwrap();
+        let waiting = u64::from(store.is_on_server());
+        assert_eq!(store.unentered_events().unwrap(), waiting);
+        store.enter_events().unwrap();
+        assert_eq!(store.unentered_events().unwrap(), 0);
     }
 }

@@ -150,6 +150,15 @@ pub(crate) fn write(db: &Db<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError
     db.insert(sql, &values)
 }
 
+/// How many events have no place in the journal yet.
+pub(crate) fn count_written(db: &Db<'_>) -> Result<u64, StoreError> {
+    db.query_one(
+        "SELECT count(*) AS events FROM new_event",
+        values![],
+        |row| row.get("events"),
+    )
+}
+
 /// PostgreSQL: passes the `most` oldest events without a place in the journal to `each`, with the number that each is written
 /// under.
 pub(crate) fn each_written(

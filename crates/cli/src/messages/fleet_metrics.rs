@@ -1,0 +1,133 @@
+//! The fleet, as Prometheus reads it, on a server.
+
+use std::collections::BTreeMap;
+
+use twofa_broker::admin::stats::{FleetFigures, Host};
+use twofa_core::Timestamp;
+
+use super::fleet::state;
+use super::stats::{add_metric, add_single};
+
+/// A certificate that ends within this many seconds is near its end: 14 days.
+const NEAR: u64 = 14 * 86_400;
+
+/// The metrics of a fleet, or nothing where there is none.
+pub(crate) fn text(figures: &FleetFigures, now: Timestamp) -> String {
+    let mut metrics = String::new();
+    let text = &mut metrics;
+    let FleetFigures {
+        hosts,
+        servers,
+        unsealed,
+    } = figures;
+    if hosts.is_empty() && servers.is_empty() {
+        return metrics;
+    }
+    let mut by_state: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut by_version: BTreeMap<&str, u64> = BTreeMap::new();
+    for host in hosts {
+        *by_state.entry(state(host, now)).or_default() += 1;
+        if let Some(version) = &host.version {
+            *by_version.entry(version).or_default() += 1;
+        }
+    }
+    let (help, version) = (
+        "Hosts of the fleet, by state",
+        "Hosts that have been seen, by version of twofa",
+    );
+    add_metric(text, "fleet_hosts", help, "state", &by_state);
+    add_metric(
+        text,
+        "fleet_hosts_of_version",
+        version,
+        "version",
+        &by_version,
+    );
+    let help = "Hosts that are cut off after wrong codes for too many people";
+    let count = |is_so: &dyn Fn(&Host) -> bool| hosts.iter().filter(|host| is_so(host)).count();
+    let cut_off = count(&|host| host.cut_off_at.is_some());
+    add_single(text, "fleet_hosts_cut_off", help, cut_off);
+    let help = "Hosts whose certificate ends within 14 days";
+    let near = count(&|host| {
+        host.key_until
+            .is_some_and(|until| now < until && until <= now.after(NEAR))
+    });
+    add_single(text, "fleet_certificates_near_end", help, near);
+    let help = "Events that are not sealed into the log yet";
+    add_single(text, "log_unsealed_events", help, unsealed);
+    let seen = servers
+        .iter()
+        .filter_map(|server| Some((&*server.name, server.seen_at?.unix())));
+    let seen: BTreeMap<&str, i64> = seen.collect();
+    let help = "When each server was last seen, to within a minute";
+    add_metric(
+        text,
+        "fleet_server_seen_timestamp_seconds",
+        help,
+        "server",
+        &seen,
+    );
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofa_broker::admin::stats::{HostRights, Server};
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    fn host(name: &str, key_until: Timestamp, cut_off_at: Option<Timestamp>) -> Host {
+        Host {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            rights: HostRights::default(),
+            added_at: NOW,
+            joined_at: Some(NOW),
+            token_until: None,
+            key_until: Some(key_until),
+            seen_at: Some(NOW),
+            renewals: 0,
+            copied_at: None,
+            version: Some("0.1.0".to_owned()),
+            cut_off_at,
+            unlocked_at: None,
+        }
+    }
+
+    #[test]
+    fn hosts_are_counted_by_state_and_version_and_where_there_are_none_nothing_is_said() {
+        assert_eq!(text(&FleetFigures::default(), NOW), "");
+        let figures = FleetFigures {
+            hosts: vec![
+                host("web1", NOW.after(90 * 86_400), None),
+                host("web2", NOW.after(NEAR), None),
+                host("web3", NOW.after(90 * 86_400), Some(NOW)),
+                host("web4", NOW, None),
+            ],
+            servers: vec![Server {
+                id: "1".into(),
+                name: "srv1".into(),
+                addresses: Vec::new(),
+                added_at: NOW,
+                joined_at: Some(NOW),
+                token_until: None,
+                seen_at: Some(NOW),
+            }],
+            unsealed: 3,
+        };
+        let text = text(&figures, NOW);
+        for line in [
+            "twofa_fleet_hosts{state=\"joined\"} 2",
+            "twofa_fleet_hosts{state=\"cut off\"} 1",
+            "twofa_fleet_hosts{state=\"expired\"} 1",
+            "twofa_fleet_hosts_of_version{version=\"0.1.0\"} 4",
+            "twofa_fleet_hosts_cut_off 1",
+            "twofa_fleet_certificates_near_end 1",
+            "twofa_log_unsealed_events 3",
+            "twofa_fleet_server_seen_timestamp_seconds{server=\"srv1\"} 1800000000",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
+}
