@@ -227,6 +227,7 @@ fn who_has_nothing_enrolled_sets_it_up_on_a_host_only_with_the_right() {
 #[test]
 fn an_invitation_sets_up_a_first_method_on_a_host_once() {
     let (server, _) = server();
+    server.run("twofa policy set mode=mandatory --yes").ok();
     let web1 = host();
     let _cable = join(&server, &web1, "web1", 1, "");
 
