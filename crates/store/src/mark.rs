@@ -87,8 +87,8 @@ pub(crate) struct SeenMark {
 
 #[derive(Debug, Default)]
 struct State {
-    /// `None`: the file was not read yet.
-    last: Option<Option<Mark>>,
+    is_read: bool,
+    last: Option<Mark>,
     written: Option<Instant>,
 }
 
@@ -96,6 +96,7 @@ impl SeenMark {
     /// The one that is kept in the file `path`.
     pub(crate) const fn new(path: PathBuf) -> Self {
         let state = State {
+            is_read: false,
             last: None,
             written: None,
         };
@@ -109,16 +110,18 @@ impl SeenMark {
     /// have gone back.
     pub(crate) fn last(&self) -> Result<Option<Mark>, StoreError> {
         let mut state = self.lock();
-        if state.last.is_none() {
-            state.last = Some(read(&self.path)?);
+        if !state.is_read {
+            state.last = read(&self.path)?;
+            state.is_read = true;
         }
-        Ok(state.last.clone().flatten())
+        Ok(state.last.clone())
     }
 
     /// Remembers `mark`, and on disk if nothing was written there within `interval`.
     pub(crate) fn remember(&self, mark: &Mark, interval: Duration) -> Result<(), StoreError> {
         let mut state = self.lock();
-        state.last = Some(Some(mark.clone()));
+        state.last = Some(mark.clone());
+        state.is_read = true;
         let now = Instant::now();
         let is_due = |written| now.saturating_duration_since(written) >= interval;
         if state.written.is_none_or(is_due) {

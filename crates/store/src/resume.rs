@@ -159,7 +159,8 @@ mod tests {
     }
 
     fn assert_went_back<T: std::fmt::Debug>(result: Result<T, StoreError>) {
-        assert!(matches!(result, Err(StoreError::WentBack(_))), "{result:?}");
+        let error = result.unwrap_err();
+        assert!(matches!(error, StoreError::WentBack(_)), "{error:?}");
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Session {
                 Ok(session) => return Ok(session),
                 Err(StoreError::Unreachable(why)) => unreachable.push(format!("{host}: {why}")),
                 Err(StoreError::ReadOnly) => {
-                    unreachable.push(format!("{host}: it takes no changes"))
+                    unreachable.push(format!("{host}: it takes no changes"));
                 }
                 Err(error) => unfit = Some(error),
             }
