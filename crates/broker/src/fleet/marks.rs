@@ -4,8 +4,8 @@ use twofa_core::Timestamp;
 use twofa_fleet::wire;
 use twofa_store::Mark;
 
-pub(crate) const fn on_the_wire(mark: Mark) -> wire::Mark {
-    let Mark { number, value, at } = mark;
+pub(crate) const fn on_the_wire(mark: &Mark) -> wire::Mark {
+    let Mark { number, value, at } = *mark;
     wire::Mark {
         number,
         at: at.unix(),

@@ -48,7 +48,7 @@ pub(crate) fn relay(
     let deadline = Instant::now() + WORK_TIMEOUT;
     let mut login = describe(relayed);
     match store.last_mark() {
-        Ok(mark) => login.seen = mark.map(marks::on_the_wire),
+        Ok(mark) => login.seen = mark.as_ref().map(marks::on_the_wire),
         // What must not have gone back is not known.
         Err(error) => {
             terminal.error(messages::UNAVAILABLE)?;

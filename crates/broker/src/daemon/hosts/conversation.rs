@@ -203,7 +203,7 @@ fn reply_to(
     };
     let mut state = State::Opened;
     let mark = broker.store().last_mark().ok().flatten();
-    let accepted = FromServer::Accepted(mark.map(marks::on_the_wire));
+    let accepted = FromServer::Accepted(mark.as_ref().map(marks::on_the_wire));
     send(link, &mut state, &accepted)?;
     let deadline = since + Duration::from_millis(deadline.into());
     if deadline <= Instant::now() {
