@@ -117,5 +117,5 @@ fn a_database_that_was_restored_from_a_dump_serves_nobody_until_it_is_resumed_an
     drop(terminal);
     log_in(&machine, &phone.backup_codes[0]);
     let log = machine.run("twofa log").ok().stdout;
-    assert!(log.contains("went on with a database"), "{log}");
+    assert!(log.contains("fleet-resumed"), "{log}");
 }
