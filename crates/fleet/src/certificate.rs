@@ -159,12 +159,16 @@ pub struct KeyRequest {
 
 /// Makes a key and a request for it. Nothing that the request says of its holder counts.
 pub fn request_certificate() -> Result<KeyRequest, CertificateError> {
-    let key = KeyPair::generate()?;
+    let key = PrivateKey::of(&KeyPair::generate()?);
+    let request = request_for(&key)?;
+    Ok(KeyRequest { key, request })
+}
+
+/// The request for a certificate of `key` (PKCS #10, DER).
+pub fn request_for(key: &PrivateKey) -> Result<Vec<u8>, CertificateError> {
+    let key = KeyPair::from_pem(key.pem())?;
     let params = CertificateParams::default();
-    Ok(KeyRequest {
-        request: params.serialize_request(&key)?.der().to_vec(),
-        key: PrivateKey::of(&key),
-    })
+    Ok(params.serialize_request(&key)?.der().to_vec())
 }
 
 /// An authority with its key.
@@ -295,6 +299,18 @@ pub fn write_pem(der: &[u8]) -> String {
 /// SHA-256 of a whole certificate (DER), by which a host that joins recognises the root.
 pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
     Sha256::digest(certificate).into()
+}
+
+/// Whether a certificate (DER) is to be renewed at `now`: two thirds of its life are over.
+pub fn is_due(certificate: &[u8], now: Timestamp) -> Result<bool, CertificateError> {
+    let (_, parsed) =
+        X509Certificate::from_der(certificate).map_err(|_| CertificateError::Unreadable)?;
+    let validity = parsed.validity();
+    let (start, end) = (
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    );
+    Ok(now.unix() >= end - (end - start) / 3)
 }
 
 /// What the store keeps of a certificate (DER): SHA-256 of its public key, and when it ends.

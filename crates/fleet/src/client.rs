@@ -6,17 +6,17 @@
 pub mod policy;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{setsockopt, sockopt};
 use rustls::ClientConfig;
 use twofa_proto::codec::CodecError;
 use twofa_proto::state::{MessageKind, State};
 use twofa_proto::{ConnectionError, Secret};
 
+use crate::dial::connect_to_any;
 use crate::stream::{self, ToServer};
 use crate::token::Address;
 use crate::wire::{FromHost, FromServer, HostAnswer, HostLogin, Mark};
@@ -29,8 +29,6 @@ const COOLDOWN: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections that are kept at most.
 const MAX_IDLE: usize = 8;
-/// While a person is at a prompt, the flow is kept alive at this interval, in seconds.
-const KEEP_ALIVE: u32 = 60;
 
 /// The servers of a host's fleet.
 #[derive(Debug)]
@@ -373,33 +371,8 @@ pub fn connect(
     server: &Address,
     deadline: Instant,
 ) -> io::Result<ToServer> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut addresses = look_up(server, deadline)?;
-    // RFC 6724 puts them in order; one that drops what is sent to it must leave time for another.
-    addresses.truncate(2);
-    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    for address in addresses {
-        let time = deadline.saturating_duration_since(Instant::now()) / left.max(1);
-        left = left.saturating_sub(1);
-        if time.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let connected = TcpStream::connect_timeout(&address, time).and_then(|socket| {
-            keep_alive(&socket)?;
-            stream::connect(config.clone(), &server.name, socket, deadline)
-        });
-        match connected {
-            Ok(link) => return Ok(link),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-fn keep_alive(socket: &TcpStream) -> io::Result<()> {
-    setsockopt(socket, sockopt::KeepAlive, &true)?;
-    setsockopt(socket, sockopt::TcpKeepIdle, &KEEP_ALIVE)?;
-    Ok(setsockopt(socket, sockopt::TcpKeepInterval, &KEEP_ALIVE)?)
+    let socket = connect_to_any(&look_up(server, deadline)?, deadline)?;
+    stream::connect(config.clone(), &server.name, socket, deadline)
 }
 
 /// The addresses of a server. The resolver may hang for longer than a login has; it is asked on a thread of its own.

@@ -13,6 +13,7 @@
 
 pub mod certificate;
 pub mod client;
+mod dial;
 mod error;
 pub mod identity;
 pub mod invitation;
@@ -32,3 +33,9 @@ pub const PROTOCOL: &[u8] = b"twofa/1";
 
 /// The protocol of a host that joins, and has no certificate yet.
 pub const JOIN_PROTOCOL: &[u8] = b"twofa-join/1";
+
+/// The protocol of a server that joins, and has no certificate yet.
+pub const SERVER_PROTOCOL: &[u8] = b"twofa-server/1";
+
+/// The protocol of a host about itself: where servers are, and a new certificate.
+pub const HOST_PROTOCOL: &[u8] = b"twofa-host/1";

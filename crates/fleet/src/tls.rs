@@ -18,7 +18,7 @@ use crate::certificate::{CertificateError, PrivateKey, read_pem};
 pub use crate::error::TlsError;
 use crate::identity::Id;
 use crate::verifier::{HostVerifier, ServerVerifier};
-use crate::{JOIN_PROTOCOL, PROTOCOL};
+use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL};
 
 /// What a server shows, and whom it trusts; certificates as PEM.
 #[derive(Debug)]
@@ -45,7 +45,9 @@ pub fn server(certificates: &ServerCertificates<'_>) -> Result<Arc<ServerConfig>
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(hosts))
         .with_single_cert(read_pem(certificates.chain)?, read_key(certificates.key)?)?;
-    config.alpn_protocols = vec![PROTOCOL.to_vec(), JOIN_PROTOCOL.to_vec()];
+    config.alpn_protocols = [PROTOCOL, HOST_PROTOCOL, JOIN_PROTOCOL, SERVER_PROTOCOL]
+        .map(<[u8]>::to_vec)
+        .to_vec();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
@@ -65,8 +67,20 @@ pub struct HostCertificates<'a> {
     pub fleet: &'a Id,
 }
 
-/// The configuration of a joined host.
+/// The configuration of a joined host, for logins.
 pub fn host(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
+    joined(certificates, PROTOCOL)
+}
+
+/// The same for what a host asks about itself.
+pub fn host_itself(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
+    joined(certificates, HOST_PROTOCOL)
+}
+
+fn joined(
+    certificates: &HostCertificates<'_>,
+    protocol: &[u8],
+) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let servers = only(certificates.servers)?;
     let verifier = ServerVerifier::of_fleet(servers, certificates.fleet.clone(), provider.clone())?;
@@ -74,15 +88,24 @@ pub fn host(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, Tl
         read_pem(certificates.certificate)?,
         read_key(certificates.key)?,
     )?;
-    Ok(finish(config, PROTOCOL))
+    Ok(finish(config, protocol))
 }
 
 /// The configuration of a host that joins the fleet whose root has this SHA-256.
 pub fn joining_host(root: [u8; 32]) -> Result<Arc<ClientConfig>, TlsError> {
+    joining(root, JOIN_PROTOCOL)
+}
+
+/// The configuration of a server that joins the fleet whose root has this SHA-256.
+pub fn joining_server(root: [u8; 32]) -> Result<Arc<ClientConfig>, TlsError> {
+    joining(root, SERVER_PROTOCOL)
+}
+
+fn joining(root: [u8; 32], protocol: &[u8]) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = ServerVerifier::below(root, provider.clone());
     let config = client(provider, Arc::new(verifier))?.with_no_client_auth();
-    Ok(finish(config, JOIN_PROTOCOL))
+    Ok(finish(config, protocol))
 }
 
 fn client(

@@ -42,7 +42,7 @@ pub struct Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
     /// It is no token at all.
-    #[error("that is not what 'twofa host add' printed; copy the whole line")]
+    #[error("that is not what 'twofa host add' or 'twofa server add' printed; copy the whole line")]
     Unreadable,
     /// A server in it has no valid address.
     #[error(
@@ -142,6 +142,15 @@ impl FromStr for Token {
             Err(BadToken::Unreadable)
         }
     }
+}
+
+/// What a server that joins sends in the place of its token's secret. The secret opens what was sealed for it, which the server
+/// at the other end cannot.
+pub fn proof(secret: &Secret) -> Secret {
+    let mut hash = Sha256::new();
+    hash.update(b"twofa: a server joins\0");
+    hash.update(secret.expose().as_bytes());
+    HEXLOWER.encode(&hash.finalize()).into()
 }
 
 /// What the store keeps of a token's secret. It has 128 random bits, so that no slow hash is needed.

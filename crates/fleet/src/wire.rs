@@ -1,4 +1,4 @@
-//! The messages between a host and a server, protocol `twofa/1`.
+//! The messages between a host and a server: of logins (`twofa/1`), of the host itself (`twofa-host/1`), and of joining.
 //!
 //! They are not those between module and broker, which change with every version: a server speaks to hosts of other versions.
 //! What is sent under one number of the protocol stays as it is to the byte. A host has no message for anything but a login
@@ -194,6 +194,73 @@ pub enum JoinAnswer {
     },
     /// It is not, and why.
     Refused(String),
+}
+
+/// From a joined host, about itself; one for each connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberRequest {
+    /// Where are servers?
+    Servers,
+    /// The same, and it needs a certificate for this key.
+    Renew {
+        /// The request for a certificate (PKCS #10, DER).
+        request: Vec<u8>,
+    },
+}
+
+/// The answer to that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberAnswer {
+    /// It is a host of the fleet.
+    Member {
+        /// Where servers are.
+        servers: Vec<String>,
+        /// Its new certificate, as PEM, if it asked for one.
+        certificate: Option<String>,
+    },
+    /// It is none, and why.
+    Refused(String),
+}
+
+/// From a server that joins: all that it sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerJoinRequest {
+    /// What shows that it has the token, and tells nothing of the token's secret: see [`crate::token::proof`].
+    pub proof: Secret,
+}
+
+/// The answer to a server that joins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerJoinAnswer {
+    /// It is a server of the fleet.
+    Joined(Box<ServerAdmission>),
+    /// It is not, and why.
+    Refused(String),
+}
+
+/// What makes a machine a server of the fleet; certificates and keys as PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerAdmission {
+    /// The fleet's id.
+    pub fleet: String,
+    /// Its own id.
+    pub id: String,
+    /// The name that the administrator gave it.
+    pub name: String,
+    /// Where hosts reach it.
+    pub addresses: Vec<String>,
+    /// The root.
+    pub root: String,
+    /// The authority for servers.
+    pub servers: String,
+    /// The authority for hosts.
+    pub hosts: String,
+    /// The key of the authority for hosts.
+    pub hosts_key: Secret,
+    /// Its own certificate and key, sealed with the secret of its token.
+    pub package: Vec<u8>,
+    /// What seals the secrets in the store: numbers, and 32 bytes in hexadecimal digits.
+    pub sealing_keys: Vec<(u32, Secret)>,
 }
 
 impl FromHost {

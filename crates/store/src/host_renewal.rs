@@ -86,15 +86,25 @@ impl Store {
     }
 
     /// On a host: the key for which it asks for a certificate, as PEM. It is the one that it asked for before, or `fresh`, which
-    /// is then kept until there is an answer.
-    pub fn begin_renewal(&self, fresh: &str) -> Result<Zeroizing<String>, StoreError> {
+    /// is then kept until there is an answer. `None`: another process has renewed the certificate that is in `joined`.
+    pub fn begin_renewal(
+        &self,
+        joined: &JoinedFleet,
+        fresh: &str,
+    ) -> Result<Option<Zeroizing<String>>, StoreError> {
         let sealed = self.key().seal(place("next_key"), fresh.as_bytes())?;
-        self.write(|view| match fleet::next_key(view.db)? {
-            Some(kept) => open(view.key, "next_key", &kept),
-            None => {
-                fleet::set_next_key(view.db, &sealed)?;
-                Ok(Zeroizing::new(fresh.to_owned()))
+        self.write(|view| {
+            let now = fleet::joined(view.db)?;
+            if now.is_none_or(|now| {
+                (now.host, now.renewed) != (joined.host.clone(), joined.renewed.clone())
+            }) {
+                return Ok(None);
             }
+            if let Some(kept) = fleet::next_key(view.db)? {
+                return open(view.key, "next_key", &kept).map(Some);
+            }
+            fleet::set_next_key(view.db, &sealed)?;
+            Ok(Some(Zeroizing::new(fresh.to_owned())))
         })
     }
 
@@ -254,16 +264,21 @@ mod tests {
         store
             .join_fleet(&fleet, &policy, &origin(), bench.now)
             .unwrap();
-        assert_eq!(&**store.begin_renewal("one").unwrap(), "one");
-        assert_eq!(&**store.begin_renewal("two").unwrap(), "one");
+        let begin = |store: &Store, joined: &JoinedFleet, fresh: &str| {
+            let key = store.begin_renewal(joined, fresh).unwrap();
+            key.map(|key| key.to_string())
+        };
+        assert_eq!(begin(&store, &fleet, "one").unwrap(), "one");
+        assert_eq!(begin(&store, &fleet, "two").unwrap(), "one");
         store.end_renewal("certificate", "one").unwrap();
         store.note_servers(&["a".into(), "b".into()]).unwrap();
-        assert_eq!(&**store.begin_renewal("two").unwrap(), "two");
+        assert_eq!(begin(&store, &fleet, "two"), None);
         drop(store);
         let store = Store::open(bench.location.clone()).unwrap();
         let rules = store.rules_in_force().unwrap();
         let joined = rules.fleet.as_ref().unwrap();
         assert_eq!(joined.servers, ["a", "b"]);
+        assert_eq!(begin(&store, joined, "two").unwrap(), "two");
         let key = store.renewed_key(joined).unwrap().unwrap();
         assert_eq!(&**key, "one");
     }

@@ -99,7 +99,7 @@ pub use providers::{ProviderRecord, Providers, Value};
 pub use resume::Setback;
 pub use rules::Rules;
 pub use sends::{SendKind, SendLimit, SendStart};
-pub use servers::{AdmittedServer, NewServer, open_package};
+pub use servers::{AdmittedServer, NewServer, NumberedKey, open_package};
 pub use settings::Settings;
 pub use sms_alarm::SmsCount;
 pub use snapshot::UserSnapshot;

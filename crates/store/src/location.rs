@@ -74,6 +74,11 @@ impl Location {
         }
     }
 
+    /// Whether the store is in a database on a server.
+    pub fn is_on_server(&self) -> Result<bool, StoreError> {
+        Ok(self.read_server()?.is_some())
+    }
+
     /// Says that the store is in the database at `address`. Everybody may read that; no secret is in it.
     pub(crate) fn write_server(&self, address: &str) -> Result<(), StoreError> {
         let path = &self.server;
@@ -109,6 +114,11 @@ impl Location {
 
     /// Reads the sealing key, if only its owner and group can.
     pub(crate) fn read_key(&self) -> Result<SealingKey, StoreError> {
+        self.read_key_bytes().map(|bytes| SealingKey::new(&bytes))
+    }
+
+    /// Its bytes.
+    pub(crate) fn read_key_bytes(&self) -> Result<Zeroizing<[u8; KEY_BYTES]>, StoreError> {
         let path = &self.key;
         let mut file = open_nofollow(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::KeyMissing(path.clone()),
@@ -120,7 +130,7 @@ impl Location {
         let mut bytes = Zeroizing::new([0; KEY_BYTES + 1]);
         let length = read_up_to(&mut file, &mut *bytes).map_err(StoreError::file("read", path))?;
         match <&[u8; KEY_BYTES]>::try_from(&bytes[..length]) {
-            Ok(key) => Ok(SealingKey::new(key)),
+            Ok(key) => Ok(Zeroizing::new(*key)),
             Err(_) => Err(StoreError::BadKey(path.clone())),
         }
     }
@@ -163,9 +173,33 @@ impl Location {
         make_directory(path, 0o755)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(&mut *bytes)?;
+        self.write_key(&bytes, owner)
+    }
+
+    /// Takes over the sealing key of a store that other machines use too. A different key that is here is kept beside it; where
+    /// it is then is returned.
+    pub fn take_over_key(
+        &self,
+        bytes: &[u8; KEY_BYTES],
+        owner: Owner,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        let path = &self.key;
+        if !exists(path)? {
+            return self.write_key(bytes, owner).map(|()| None);
+        }
+        if *self.read_key_bytes()? == *bytes {
+            return Ok(None);
+        }
+        let kept = path.with_extension("key.before-joining");
+        fs::rename(path, &kept).map_err(StoreError::file("rename", path))?;
+        self.write_key(bytes, owner).map(|()| Some(kept))
+    }
+
+    fn write_key(&self, bytes: &[u8; KEY_BYTES], owner: Owner) -> Result<(), StoreError> {
+        let path = &self.key;
         let mut file = create_new(path, 0o640)?;
         let written = fchown(&file, None, Some(owner.gid))
-            .and_then(|()| file.write_all(&*bytes))
+            .and_then(|()| file.write_all(bytes))
             .and_then(|()| file.sync_all())
             .map_err(StoreError::file("write", path))
             .and_then(|()| sync_directory(path));

@@ -10,8 +10,11 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::fleet::{TOKEN_LIFETIME, check_name};
-use crate::seal::{AssociatedData, Owner, SealingKey};
+use crate::seal::{AssociatedData, KEY_BYTES, Owner, SealingKey};
 use crate::sql::servers::{self, Server};
+
+/// A sealing key and its number.
+pub type NumberedKey = (u32, Zeroizing<[u8; KEY_BYTES]>);
 
 /// A server that is to join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +108,11 @@ impl Store {
             tx.record(None, &Event::ServerJoined { name })?;
             Ok(Some(AdmittedServer { server, package }))
         })
+    }
+
+    /// The keys that seal what is secret in the store, by number. There is one so far.
+    pub fn sealing_keys(&self) -> Result<Vec<NumberedKey>, StoreError> {
+        Ok(vec![(1, self.location().read_key_bytes()?)])
     }
 
     /// Every server, in the order in which they were added.

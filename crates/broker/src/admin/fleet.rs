@@ -1,14 +1,11 @@
-//! The fleet: making a machine its server, its hosts, and joining it.
+//! The hosts of a fleet, and joining it as one. Its servers are [`super::servers`]'s.
 
 use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use twofa_core::Timestamp;
 use twofa_core::text::is_unprintable;
-use twofa_fleet::certificate::{
-    self, Authority, CertificateError, NewFleet, fingerprint, make_fleet, request_certificate,
-};
+use twofa_fleet::certificate::{self, CertificateError, request_certificate};
 use twofa_fleet::client::{self, Servers};
 use twofa_fleet::identity::{BadIdentity, Id, Identity, Role};
 use twofa_fleet::tls::{self, TlsError};
@@ -24,7 +21,7 @@ pub use twofa_fleet::token::{Address, BadToken, Token};
 pub use twofa_store::{Host, HostRights, Mark, Setback};
 
 use super::{AdminError, Administration};
-use crate::fleet::files::{FilesError, FleetDirectory, HostFiles, NewServerFiles};
+use crate::fleet::files::{FilesError, FleetDirectory, HostFiles};
 use crate::fleet::membership::machine_id;
 use crate::fleet::policy_copy::{self, BadCopy, Signers};
 use crate::process::clock;
@@ -78,9 +75,26 @@ pub enum FleetError {
     /// What the server sent is not what was asked for.
     #[error("the server sent a certificate that is not this host's")]
     BadAnswer,
+    /// The store of a machine that is to be another server is in a file.
+    #[error("the store of this machine is not in a database that servers share")]
+    NoDatabase,
+    /// The database of this machine is not that of the fleet.
+    #[error(
+        "this machine has joined, but its database, named in /etc/twofa/database, is not that of the fleet's servers"
+    )]
+    OtherDatabase,
+    /// The servers have sealing keys that this program knows nothing of.
+    #[error("the servers of the fleet have more sealing keys than this version knows")]
+    NewerKeys,
     /// There is a host of this name.
     #[error(transparent)]
     HostExists(StoreError),
+    /// There is a server of this name.
+    #[error(transparent)]
+    ServerExists(StoreError),
+    /// The store is that of a fleet already.
+    #[error(transparent)]
+    FleetExists(StoreError),
     /// A host cannot be called that.
     #[error(transparent)]
     BadHostName(StoreError),
@@ -93,6 +107,8 @@ impl From<StoreError> for FleetError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::HostExists(_) => Self::HostExists(error),
+            StoreError::ServerExists(_) => Self::ServerExists(error),
+            StoreError::FleetExists(_) => Self::FleetExists(error),
             StoreError::BadHostName(_) => Self::BadHostName(error),
             error => Self::Store(error),
         }
@@ -103,59 +119,6 @@ impl From<BadIdentity> for FleetError {
     fn from(_: BadIdentity) -> Self {
         Self::BadAnswer
     }
-}
-
-/// Makes this machine the first server of a new fleet, whose hosts reach it at `addresses`; for root. Returns the fleet's id.
-pub fn init(addresses: &[Address]) -> Result<Id, FleetError> {
-    let directory = FleetDirectory::default();
-    if directory.is_server() {
-        return Err(FleetError::IsServer);
-    }
-    if directory.host_file().exists() {
-        return Err(FleetError::IsHost);
-    }
-    let service = privileges::service_owner()?.gid;
-    let now = clock::now();
-    let NewFleet {
-        id,
-        root,
-        hosts,
-        servers,
-    } = make_fleet(now)?;
-    let names: Vec<_> = addresses.iter().map(|it| it.name.clone()).collect();
-    let authority = Authority::new(&servers.certificate, &servers.key)?;
-    let own = authority.issue_server(&id, &names, now)?;
-    directory.write_server(&NewServerFiles {
-        fleet: &id,
-        addresses,
-        root: &root.certificate,
-        root_key: &root.key,
-        servers: &servers.certificate,
-        servers_key: &servers.key,
-        hosts: &hosts.certificate,
-        hosts_key: &hosts.key,
-        certificate: &own.certificate,
-        key: &own.key,
-        service,
-    })?;
-    Ok(id)
-}
-
-/// Makes a new key and certificate for this server; for root. Returns when the certificate ends.
-pub fn renew_server() -> Result<Timestamp, FleetError> {
-    let directory = FleetDirectory::default();
-    if !directory.is_server() {
-        return Err(FleetError::NoServer);
-    }
-    let files = directory.read_server()?;
-    let (certificate, key) = directory.read_servers_authority()?;
-    let names: Vec<_> = files.addresses.into_iter().map(|it| it.name).collect();
-    let authority = Authority::new(&certificate, &key)?;
-    let own = authority.issue_server(&files.fleet, &names, clock::now())?;
-    directory.write_server_certificate(&own, privileges::service_owner()?.gid)?;
-    let der = certificate::read_pem(&own.certificate)?;
-    let der = der.first().ok_or(CertificateError::Unreadable)?;
-    Ok(certificate::key_and_end(der)?.1)
 }
 
 /// A host that may join, and the token with which it does.
@@ -183,10 +146,7 @@ impl Administration {
         if let Some(bad) = rights.services.iter().find(is_bad) {
             return Err(FleetError::BadService(bad.clone()));
         }
-        let files = directory.read_server()?;
-        let root = certificate::read_pem(&files.root)?;
-        let root = root.first().ok_or(CertificateError::Unreadable)?;
-        let token = Token::new(files.addresses, fingerprint(root))?;
+        let token = self.new_token(&directory.read_server()?)?;
         let host = NewHost {
             id: Id::random()?.to_string(),
             name: name.to_owned(),
@@ -196,6 +156,21 @@ impl Administration {
         let host = self.store().add_host(&host, &self.origin(), self.now())?;
         let token = token.line();
         Ok(AddedHost { host, token })
+    }
+
+    /// Lets the host `name`, which has joined before, join again. `None`: there is none.
+    pub fn readmit_host(&self, name: &str) -> Result<Option<AddedHost>, FleetError> {
+        let directory = FleetDirectory::default();
+        if !directory.is_server() {
+            return Err(FleetError::NoServer);
+        }
+        let token = self.new_token(&directory.read_server()?)?;
+        let (origin, now) = (self.origin(), self.now());
+        let host = self
+            .store()
+            .readmit_host(name, &digest(&token.secret), &origin, now)?;
+        let token = token.line();
+        Ok(host.map(|host| AddedHost { host, token }))
     }
 
     /// Every host of the fleet, by name.
@@ -404,7 +379,7 @@ fn read_answer(
 }
 
 /// What went wrong on the way to a server that a host wants to join, in words: the usual case is another root.
-fn unreached(error: &io::Error) -> String {
+pub(super) fn unreached(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::InvalidData {
         format!("it is not the server that issued the token ({error})")
     } else {

@@ -24,6 +24,7 @@ pub mod document;
 pub mod error;
 pub mod exemption;
 pub mod fleet;
+
 pub mod listing;
 pub mod log;
 mod losses;
@@ -32,6 +33,7 @@ pub mod pam;
 pub mod policy;
 pub mod providers;
 pub mod report;
+pub mod servers;
 pub mod sessions;
 pub mod stats;
 pub mod store;

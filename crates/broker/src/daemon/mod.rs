@@ -17,6 +17,7 @@ mod pending;
 mod records;
 pub mod server;
 mod shutdown;
+mod upkeep;
 mod watchdog;
 mod workers;
 

@@ -23,7 +23,10 @@ use super::lazy_store::LazyStore;
 use super::owner::Owners;
 use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
-use super::{checkpoints, connection_limits, fleet_policy, marks, records, watchdog, workers};
+use super::{
+    checkpoints, connection_limits, fleet_policy, marks, records, upkeep, watchdog, workers,
+};
+use crate::fleet::upkeep::Upkeep;
 use crate::identity::authority::Peer;
 use crate::journal::{self, Anchored};
 use crate::process::{log, service_manager};
@@ -100,6 +103,8 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     fleet_policy::start(store.clone(), policy_wakeup.clone())?;
     let marks_end = Arc::new(Wakeup::default());
     marks::start(store.clone(), marks_end.clone())?;
+    let fleet_wakeup = Arc::new(Wakeup::default());
+    upkeep::start(store.clone(), fleet_wakeup.clone())?;
     let recorder = records::start(store.clone())?;
     report_ready(listener, watched)?;
     ends.wait()?;
@@ -108,6 +113,7 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     journal_wakeup.end();
     policy_wakeup.end();
     marks_end.end();
+    fleet_wakeup.end();
     drop(trigger);
     pool.close();
     let until = Instant::now() + SHUTDOWN_TIMEOUT;
@@ -266,7 +272,10 @@ pub fn serve_stdio(stream: Stream, location: Location) -> io::Result<()> {
 pub fn serve_notices(location: Location) -> Result<(), StoreError> {
     let broker = Broker::open(location, log::event)?;
     journal::keep_up(broker.store(), broker.services().now(), Anchored::AsLines)?;
-    notices::send_due(broker.services()).map(drop)
+    notices::send_due(broker.services())?;
+    // Where no daemon runs, this is the only process that has the time.
+    upkeep::run(broker.services(), Upkeep::CertificateOnly, None);
+    Ok(())
 }
 
 /// Tells the administrator what the person at the prompt cannot fix. The module logs refused codes, with the login's own

@@ -77,8 +77,12 @@ pub struct ServerFiles {
     pub fleet: Id,
     /// Where hosts reach its servers.
     pub addresses: Vec<Address>,
+    /// The id of this one.
+    pub id: Id,
     /// The server's own certificate, the authority for servers and the root, as PEM.
     pub chain: String,
+    /// The authority for servers alone.
+    pub servers: String,
     /// The root alone.
     pub root: String,
     /// The server's own key.
@@ -110,6 +114,7 @@ pub struct HostFiles {
 #[serde(deny_unknown_fields)]
 struct ServerToml {
     fleet: String,
+    server: String,
     addresses: Vec<String>,
 }
 
@@ -146,14 +151,20 @@ impl FleetDirectory {
 
     /// Reads a server's files.
     pub fn read_server(&self) -> Result<ServerFiles, FilesError> {
-        let ServerToml { fleet, addresses } = self.read_toml(SERVER)?;
+        let ServerToml {
+            fleet,
+            server,
+            addresses,
+        } = self.read_toml(SERVER)?;
         let [own, servers, root] =
             ["server.crt", "servers.crt", "root.crt"].map(|name| self.read(name));
-        let root = root?;
+        let (servers, root) = (servers?, root?);
         Ok(ServerFiles {
             fleet: self.parse(SERVER, &fleet)?,
+            id: self.parse(SERVER, &server)?,
             addresses: self.parse_all(SERVER, &addresses)?,
-            chain: own? + &servers? + &root,
+            chain: own? + &servers + &root,
+            servers,
             root,
             key: self.read_key("server.key")?,
             hosts: self.read("hosts.crt")?,
@@ -198,20 +209,26 @@ impl FleetDirectory {
     /// Writes what makes this machine a server; the file that says so last.
     pub fn write_server(&self, files: &NewServerFiles<'_>) -> Result<(), FilesError> {
         let service = Readers::Group(files.service);
-        for (name, content, readers) in [
-            ("root.key", files.root_key.pem(), Readers::Root),
-            ("servers.key", files.servers_key.pem(), Readers::Root),
+        let root_key = files
+            .root_key
+            .map(|key| ("root.key", key.pem(), Readers::Root));
+        let servers_key = files
+            .servers_key
+            .map(|key| ("servers.key", key.pem(), Readers::Root));
+        let both = root_key.into_iter().chain(servers_key);
+        for (name, content, readers) in both.chain([
             ("hosts.key", files.hosts_key.pem(), service),
             ("server.key", files.key.pem(), service),
             ("root.crt", files.root, Readers::All),
             ("servers.crt", files.servers, Readers::All),
             ("hosts.crt", files.hosts, Readers::All),
             ("server.crt", files.certificate, Readers::All),
-        ] {
+        ]) {
             self.write(name, content, readers)?;
         }
         let toml = ServerToml {
             fleet: files.fleet.to_string(),
+            server: files.id.to_string(),
             addresses: files.addresses.iter().map(ToString::to_string).collect(),
         };
         self.write_toml(SERVER, &toml)
@@ -310,21 +327,23 @@ impl FleetDirectory {
     }
 }
 
-/// What makes a machine the first server of a fleet; certificates as PEM.
+/// What makes a machine a server of a fleet; certificates as PEM.
 #[derive(Debug)]
 pub struct NewServerFiles<'a> {
     /// The fleet.
     pub fleet: &'a Id,
+    /// The server's id.
+    pub id: &'a Id,
     /// Where hosts reach it.
     pub addresses: &'a [Address],
     /// The root.
     pub root: &'a str,
-    /// Its key.
-    pub root_key: &'a PrivateKey,
+    /// Its key, on the first server.
+    pub root_key: Option<&'a PrivateKey>,
     /// The authority for servers.
     pub servers: &'a str,
-    /// Its key.
-    pub servers_key: &'a PrivateKey,
+    /// Its key, on the first server.
+    pub servers_key: Option<&'a PrivateKey>,
     /// The authority for hosts.
     pub hosts: &'a str,
     /// Its key.

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use twofa_core::Timestamp;
+use twofa_fleet::certificate::{PrivateKey, read_pem};
 use twofa_fleet::client::policy::PolicyAnswer;
 use twofa_fleet::client::{Servers, Unreached};
+use twofa_fleet::identity::{Identity, Role};
 use twofa_fleet::tls::{self, HostCertificates};
 use twofa_store::{JoinedFleet, Rules, Store, StoreError};
 
@@ -72,6 +74,9 @@ pub enum NotAMember {
     /// The files cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The store does not give the renewed key.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The certificates cannot be used.
     #[error("the certificate of this host cannot be used: {0}")]
     Certificates(#[from] tls::TlsError),
@@ -145,6 +150,7 @@ impl Membership {
     pub fn servers(
         &self,
         joined: Option<&JoinedFleet>,
+        store: &Store,
     ) -> Result<Option<Arc<Servers>>, NotAMember> {
         let path = self.directory.host_file();
         let file = state(&path);
@@ -163,13 +169,7 @@ impl Membership {
         {
             return Ok(Some(known.servers.clone()));
         }
-        let files = self.directory.read_host()?;
-        if (files.fleet.as_str(), files.host.as_str()) != (&*joined.fleet, &*joined.host) {
-            return Err(NotAMember::Different(name()));
-        }
-        if files.machine != machine_id() {
-            return Err(NotAMember::Copy);
-        }
+        let files = self.files(joined, store)?;
         let signers = Signers {
             authority: files.authority.clone(),
             fleet: files.fleet.clone(),
@@ -185,10 +185,50 @@ impl Membership {
         Ok(Some(servers))
     }
 
+    /// The files of this host, which its store says is `joined`, with what it was given since.
+    pub(crate) fn files(
+        &self,
+        joined: &JoinedFleet,
+        store: &Store,
+    ) -> Result<HostFiles, NotAMember> {
+        let name = || self.directory.host_file().display().to_string();
+        let mut files = self.directory.read_host()?;
+        if (files.fleet.as_str(), files.host.as_str()) != (&*joined.fleet, &*joined.host) {
+            return Err(NotAMember::Different(name()));
+        }
+        if files.machine != machine_id() {
+            return Err(NotAMember::Copy);
+        }
+        if let Some(key) = store.renewed_key(joined)? {
+            files.key = PrivateKey::new(key);
+        }
+        if let Some(renewed) = &joined.renewed {
+            files.certificate.clone_from(&renewed.certificate);
+        }
+        let certificates = read_pem(&files.certificate).map_err(tls::TlsError::from)?;
+        let own = certificates
+            .first()
+            .map(|der| Identity::of_certificate(der));
+        let expected = Identity {
+            fleet: files.fleet.clone(),
+            role: Role::Host(files.host.clone()),
+        };
+        if own != Some(Ok(expected)) {
+            return Err(NotAMember::Different(name()));
+        }
+        let told: Result<Vec<_>, _> = joined.servers.iter().map(|it| it.parse()).collect();
+        if let Ok(told) = told
+            && !told.is_empty()
+        {
+            files.servers = told;
+        }
+        Ok(files)
+    }
+
     /// Checks that the rules of the fleet that `rules` have are those that a server has signed. That costs one look at a file
     /// that has not changed.
-    pub fn check_policy(&self, rules: &Rules) -> Result<(), NotAMember> {
-        self.servers(rules.fleet.as_ref())?;
+    pub fn check_policy(&self, rules: &Rules, store: &Store) -> Result<(), NotAMember> {
+        self.servers(rules.fleet.as_ref(), store)?;
         let policy = rules.fleet_policy.as_ref().ok_or(NotAMember::NoPolicy)?;
         let file = state(&self.copy);
         let mut known = self.lock();
@@ -218,7 +258,7 @@ impl Membership {
         deadline: Instant,
     ) -> Result<Option<PolicyAnswer>, NotRefreshed> {
         let rules = store.rules_in_force()?;
-        let Some(servers) = self.servers(rules.fleet.as_ref())? else {
+        let Some(servers) = self.servers(rules.fleet.as_ref(), store)? else {
             return Ok(None);
         };
         let Some(signers) = self.lock().as_ref().map(|known| known.signers.clone()) else {
@@ -226,7 +266,7 @@ impl Membership {
         };
         let seen = rules.fleet_policy.as_ref().map_or(0, |it| it.version);
         // A copy that is damaged is fetched again.
-        let is_good = self.check_policy(&rules).is_ok();
+        let is_good = self.check_policy(&rules, store).is_ok();
         let answer = servers.fetch_policy(if is_good { seen } else { 0 }, deadline)?;
         if answer.version < seen {
             return Err(NotRefreshed::OlderServer {

@@ -1,5 +1,5 @@
-//! This machine as a host of a fleet: its [`files`], its [`membership`], its [`policy_copy`], which accounts are [`shared`], and
-//! the [`relay`] that passes their logins on to a server.
+//! This machine as a host of a fleet: its [`files`], its [`membership`], its [`policy_copy`], which accounts are [`shared`], the
+//! [`relay`] that passes their logins on to a server, and its [`upkeep`].
 
 pub mod files;
 pub(crate) mod marks;
@@ -7,3 +7,4 @@ pub mod membership;
 pub mod policy_copy;
 pub(crate) mod relay;
 pub mod shared;
+pub(crate) mod upkeep;

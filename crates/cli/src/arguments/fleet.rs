@@ -45,6 +45,37 @@ pub struct ResumeArguments {
     pub confirmation: Confirmation,
 }
 
+/// The commands about servers.
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// Add a server, and print the token with which it joins within 15 minutes
+    #[command(
+        after_help = "Examples:\n  twofa server add srv2.example.com\n  twofa server add srv2 --address 2001:db8::2 --address 192.0.2.2\n\nIt needs /etc/twofa/fleet/servers.key: put it back first if you keep it elsewhere."
+    )]
+    Add {
+        /// The name of the server: a-z, 0-9, '-' and '.'
+        name: String,
+        /// Where hosts reach it: a host name or a numeric address, with a port if it is not 6238; may be given more than once;
+        /// without this, its name
+        #[arg(long = "address", value_name = "ADDRESS")]
+        addresses: Vec<String>,
+    },
+    /// Make this machine another server of a fleet, over the database that /etc/twofa/database names
+    #[command(
+        after_help = "Examples:\n  twofa server join\n  twofa server join --token-file /root/token"
+    )]
+    Join(JoinArguments),
+    /// List the servers of the fleet
+    #[command(after_help = "Examples:\n  twofa server list\n  twofa server list --json")]
+    List,
+    /// Remove a server: it stops serving within seconds
+    #[command(after_help = "Example:\n  twofa server remove srv2.example.com")]
+    Remove {
+        /// The name of the server
+        name: String,
+    },
+}
+
 /// The commands about hosts, on a server.
 #[derive(Debug, Subcommand)]
 pub enum HostCommand {
@@ -70,6 +101,14 @@ pub enum HostCommand {
         after_help = "Example:\n  twofa log --host web1 --event refused --last 50\n  twofa host unlock web1"
     )]
     Unlock {
+        /// The name of the host
+        name: String,
+    },
+    /// Let a host that has joined before join again, and print the token with which it does within 15 minutes
+    #[command(
+        after_help = "Example:\n  twofa host renew web1\n\nOn the host: 'twofa leave', then 'twofa join'."
+    )]
+    Renew {
         /// The name of the host
         name: String,
     },

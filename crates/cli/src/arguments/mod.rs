@@ -24,6 +24,7 @@ pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
 pub use fleet::{
     FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments, ResumeArguments,
+    ServerCommand,
 };
 pub use log::LogCommand;
 pub use pam::{ChangeArguments, PamCommand, SshKeys};
@@ -161,6 +162,9 @@ pub enum Command {
     /// Add, list and remove the hosts of the fleet, on a server (root)
     #[command(subcommand)]
     Host(HostCommand),
+    /// Add, list and remove the servers of the fleet, on a server, and have this machine join as one (root)
+    #[command(subcommand)]
+    Server(ServerCommand),
     /// Have this machine join a fleet, whose servers then decide about shared accounts (root)
     #[command(
         after_help = "Examples:\n  twofa join\n  twofa join --token-file /root/token\n\nThe token is what 'twofa host add' printed on a server. It is never given on a command line, which\nothers can see."

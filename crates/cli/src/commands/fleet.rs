@@ -1,21 +1,17 @@
-//! `twofa fleet`, `twofa host`, `twofa join` and `twofa leave`.
+//! `twofa host`, `twofa join` and `twofa leave`: the hosts of a fleet.
 
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 use twofa_broker::Failure;
-use twofa_broker::admin::Administration;
 use twofa_broker::admin::fleet::{
-    self, AddedHost, Address, Admission, FleetError, Host, HostRights, Token, ask_to_join,
-    check_not_joined,
+    self, AddedHost, Admission, FleetError, Host, HostRights, Token, ask_to_join, check_not_joined,
 };
 use twofa_broker::clock;
 use twofa_core::Timestamp;
 
 use super::confirm::confirm;
-use crate::arguments::{
-    FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments, ResumeArguments,
-};
+use crate::arguments::{HostArguments, HostCommand, JoinArguments, LeaveArguments};
 use crate::client;
 use crate::error::CommandError;
 use crate::input;
@@ -24,34 +20,6 @@ use crate::messages::{moment, rfc3339};
 use crate::output::{Output, Value};
 use crate::terminal::ask_hidden;
 
-pub(crate) fn run(command: FleetCommand) -> Result<(), CommandError> {
-    only_root("make a fleet")?;
-    let addresses = match command {
-        FleetCommand::Init { addresses } => addresses,
-        FleetCommand::Renew => {
-            let until = fleet::renew_server()?;
-            return Ok(write!(io::stdout(), "{}", words::renewed(until))?);
-        }
-        FleetCommand::Resume(arguments) => return resume(&arguments),
-    };
-    let addresses: Result<Vec<Address>, _> = addresses.iter().map(|it| it.parse()).collect();
-    let addresses =
-        addresses.map_err(|error| CommandError::new(Failure::Usage, error.to_string()))?;
-    let id = fleet::init(&addresses)?;
-    Ok(write!(io::stdout(), "{}", words::made(&id))?)
-}
-
-fn resume(arguments: &ResumeArguments) -> Result<(), CommandError> {
-    let admin = Administration::open_to_resume()?;
-    let setback = admin.setback()?;
-    if setback.lost.is_none() {
-        return Ok(writeln!(io::stdout(), "{}", words::NOT_GONE_BACK)?);
-    }
-    confirm(words::setback(&setback), arguments.confirmation)?;
-    admin.resume_fleet()?;
-    Ok(write!(io::stdout(), "{}", words::RESUMED)?)
-}
-
 pub(crate) fn host(command: HostCommand, output: Output) -> Result<(), CommandError> {
     only_root("see or change the hosts of the fleet")?;
     match command {
@@ -59,6 +27,7 @@ pub(crate) fn host(command: HostCommand, output: Output) -> Result<(), CommandEr
         HostCommand::List => list(output),
         HostCommand::Show { name } => show(&name, output),
         HostCommand::Unlock { name } => unlock(&name),
+        HostCommand::Renew { name } => renew(&name, output),
         HostCommand::Remove { name } => remove(&name),
     }
 }
@@ -67,17 +36,7 @@ pub(crate) fn join(arguments: &JoinArguments) -> Result<(), CommandError> {
     only_root("have this machine join a fleet")?;
     // Before the token, which works once, is used.
     check_not_joined()?;
-    let line = match &arguments.token_file {
-        Some(file) => input::read(file)?.to_string(),
-        None if io::stdin().is_terminal() => ask_hidden(words::TOKEN)?,
-        None => {
-            return Err(CommandError::new(Failure::Usage, words::NO_TERMINAL)
-                .hinted("give the token with --token-file FILE; '-' is standard input"));
-        }
-    };
-    let token: Token = line
-        .parse()
-        .map_err(|error: fleet::BadToken| CommandError::new(Failure::Usage, error.to_string()))?;
+    let token = read_token(arguments, words::TOKEN)?;
     let Admission {
         files,
         name,
@@ -88,6 +47,20 @@ pub(crate) fn join(arguments: &JoinArguments) -> Result<(), CommandError> {
     let admin = client::open()?;
     admin.record_joined(&files, &name, &policy)?;
     Ok(write!(io::stdout(), "{}", words::joined(&name))?)
+}
+
+/// The token of a host or server, from a file or asked for with `question`.
+pub(super) fn read_token(arguments: &JoinArguments, question: &str) -> Result<Token, CommandError> {
+    let line = match &arguments.token_file {
+        Some(file) => input::read(file)?.to_string(),
+        None if io::stdin().is_terminal() => ask_hidden(question)?,
+        None => {
+            return Err(CommandError::new(Failure::Usage, words::NO_TERMINAL)
+                .hinted("give the token with --token-file FILE; '-' is standard input"));
+        }
+    };
+    line.parse()
+        .map_err(|error: fleet::BadToken| CommandError::new(Failure::Usage, error.to_string()))
 }
 
 pub(crate) fn leave(arguments: &LeaveArguments) -> Result<(), CommandError> {
@@ -104,7 +77,7 @@ pub(crate) fn leave(arguments: &LeaveArguments) -> Result<(), CommandError> {
     Ok(write!(io::stdout(), "{}", words::left(&left.name))?)
 }
 
-fn only_root(what: &str) -> Result<(), CommandError> {
+pub(super) fn only_root(what: &str) -> Result<(), CommandError> {
     if client::is_root() {
         Ok(())
     } else {
@@ -131,14 +104,22 @@ fn add(arguments: HostArguments, output: Output) -> Result<(), CommandError> {
         people,
         may_enrol,
     };
-    let AddedHost { host, token } = client::open()?.add_host(&name, rights)?;
+    print_added(&client::open()?.add_host(&name, rights)?, output)
+}
+
+fn renew(name: &str, output: Output) -> Result<(), CommandError> {
+    let added = client::open()?.readmit_host(name)?;
+    print_added(&added.ok_or_else(|| no_host(name))?, output)
+}
+
+fn print_added(AddedHost { host, token }: &AddedHost, output: Output) -> Result<(), CommandError> {
     let added = Added {
-        row: row(&host, 0),
+        row: row(host, 0),
         token: token.expose(),
     };
     // The token is one line, however long, so that it can be copied.
     output.verbatim(&added, |out| {
-        write!(out, "{}", words::added(&host, token.expose()))
+        write!(out, "{}", words::added(host, token.expose()))
     })
 }
 
@@ -154,6 +135,8 @@ struct Row<'a> {
     joined: Option<String>,
     token_until: Option<String>,
     certificate_until: Option<String>,
+    renewals: u64,
+    copied: Option<String>,
     last_seen: Option<String>,
     version: Option<&'a str>,
     logins: u64,
@@ -172,6 +155,8 @@ fn row(host: &Host, logins: u64) -> Row<'_> {
         joined: host.joined_at.map(rfc3339),
         token_until: host.token_until.map(rfc3339),
         certificate_until: host.key_until.map(rfc3339),
+        renewals: host.renewals,
+        copied: host.copied_at.map(rfc3339),
         last_seen: host.seen_at.map(rfc3339),
         version: host.version.as_deref(),
         logins,
@@ -262,7 +247,10 @@ fn no_host(name: &str) -> CommandError {
 impl From<FleetError> for CommandError {
     fn from(error: FleetError) -> Self {
         let kind = match &error {
-            FleetError::BadService(_) | FleetError::BadHostName(_) => Failure::Usage,
+            FleetError::BadService(_)
+            | FleetError::BadHostName(_)
+            | FleetError::NoDatabase
+            | FleetError::OtherDatabase => Failure::Usage,
             FleetError::NoServer | FleetError::NoHost => Failure::NotFound,
             FleetError::Refused(_) => Failure::Denied,
             FleetError::Unreached(_) | FleetError::Files(_) | FleetError::Store(_) => {

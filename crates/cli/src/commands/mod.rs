@@ -15,6 +15,7 @@ pub(crate) mod pam;
 pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod self_service;
+pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod stats;

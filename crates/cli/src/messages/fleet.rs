@@ -1,9 +1,11 @@
 //! Words about the fleet.
 
 use std::fmt::Display;
+use std::path::Path;
 
 use twofa_broker::admin::doctor::finding::FleetFinding;
 use twofa_broker::admin::fleet::{FleetError, Host, Mark, Setback};
+use twofa_broker::admin::servers::Server;
 use twofa_core::{Account, Timestamp};
 
 use super::moment;
@@ -13,6 +15,7 @@ pub(crate) const JOINED: &str = "joined";
 
 /// Asks for the token.
 pub(crate) const TOKEN: &str = "Token, as 'twofa host add' printed it on a server: ";
+pub(crate) const SERVER_TOKEN: &str = "Token, as 'twofa server add' printed it on another server: ";
 pub(crate) const NO_TERMINAL: &str = "there is no terminal to ask for the token on";
 
 /// What leaving a fleet means.
@@ -97,6 +100,45 @@ pub(crate) fn added(host: &Host, token: &str) -> String {
     )
 }
 
+pub(crate) fn server_added(server: &Server, token: &str) -> String {
+    let until = server.token_until.map_or_else(String::new, moment);
+    format!(
+        "On {}: copy /etc/twofa/database of this server there, run 'twofa server join' before {until}, and give it this \
+         token, which works once:\n{token}\n",
+        server.name
+    )
+}
+
+pub(crate) fn server_joined(name: &str, kept_key: Option<&Path>) -> String {
+    let kept = kept_key.map_or_else(String::new, |path| {
+        format!(
+            "The sealing key of the store that this machine had in a file is now {}.\n",
+            path.display()
+        )
+    });
+    format!(
+        "This machine is a server of the fleet, {name}.\n{kept}Next: systemctl restart twofad.service, systemctl enable \
+         --now twofad-server.service, and let hosts reach TCP port 6238.\nIts certificate is valid for 90 days; 'twofa \
+         fleet renew' needs /etc/twofa/fleet/servers.key of the first server.\n"
+    )
+}
+
+pub(crate) fn server_removed(name: &str) -> String {
+    format!(
+        "Removed {name}: it stops serving within seconds, and hosts are told.\nIt has had the sealing key and the \
+         database: if it is no longer yours, have the database refuse it.\n"
+    )
+}
+
+/// The state of `server` at `now`, in one word or two.
+pub(crate) fn server_state(server: &Server, now: Timestamp) -> &'static str {
+    match (server.joined_at, server.token_until) {
+        (Some(_), _) => JOINED,
+        (None, Some(until)) if now < until => "may join",
+        (None, _) => "not joined",
+    }
+}
+
 pub(crate) fn joined(name: &str) -> String {
     format!(
         "This machine has joined the fleet as {name}. Its servers decide about the accounts of 'fleet.accounts', see \
@@ -117,6 +159,7 @@ pub(crate) fn removed(name: &str) -> String {
 /// The state of `host` at `now`, in one word or two.
 pub(crate) fn state(host: &Host, now: Timestamp) -> &'static str {
     match (host.key_until, host.token_until) {
+        _ if host.copied_at.is_some() => "copied",
         (Some(until), _) if now < until && host.cut_off_at.is_some() => "cut off",
         (Some(until), _) if now < until => JOINED,
         (Some(_), _) => "expired",
@@ -231,8 +274,18 @@ pub(crate) fn advice(error: &FleetError) -> Option<&'static str> {
         }
         FleetError::IsHost => Some("'twofa leave' ends that"),
         FleetError::HostExists(_) => {
-            Some("'twofa host remove' removes it, 'twofa host list' shows all")
+            Some("'twofa host renew' lets it join again, 'twofa host list' shows all")
         }
+        FleetError::ServerExists(_) => {
+            Some("'twofa server remove' removes it, 'twofa server list' shows all")
+        }
+        FleetError::FleetExists(_) => {
+            Some("'twofa server join' makes this machine another server of it")
+        }
+        FleetError::NoDatabase => Some("first put /etc/twofa/database of the fleet's servers here"),
+        FleetError::OtherDatabase => Some(
+            "copy /etc/twofa/database of another server here; then this machine serves, without joining again",
+        ),
         FleetError::Unreached(_) => {
             Some("check that twofad-server.service runs there, and that TCP port 6238 is open")
         }

@@ -40,7 +40,7 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
 
 fn host(admin: &Administration, rules: &Rules, directory: &FleetDirectory) -> Vec<FleetFinding> {
     let services = admin.broker.services();
-    if let Err(error) = services.fleet.check_policy(rules) {
+    if let Err(error) = services.fleet.check_policy(rules, services.store) {
         let error = error.to_string();
         return vec![FleetFinding::NotAMember { error }];
     }

@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use twofa_core::text::printable;
 use twofa_fleet::certificate::{Authority, key_and_end, read_pem};
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::token;
 use twofa_fleet::wire::{JoinAnswer, JoinRequest};
-use twofa_store::event::LoginOrigin;
-use twofa_store::{HostJoin, Origin, UnjoinedHost};
+use twofa_store::{HostJoin, UnjoinedHost};
 
+use super::itself::origin;
 use super::{Failure, Shared};
 use crate::process::log;
 use crate::text::messages;
@@ -51,17 +50,12 @@ fn join(
     let certificates = read_pem(&signed)?;
     let der = certificates.first().ok_or("no certificate was issued")?;
     let (key, key_until) = key_and_end(der)?;
-    let login = LoginOrigin {
-        remote_host: Some(printable(&address.ip().to_canonical().to_string())),
-        ..LoginOrigin::default()
-    };
-    let origin = Origin::login(nix::unistd::geteuid().as_raw(), login);
     let join = HostJoin {
         token,
         key,
         key_until,
     };
-    if !store.join_host(join, &origin, now)? {
+    if !store.join_host(join, &origin(address), now)? {
         return Ok(refused());
     }
     Ok(JoinAnswer::Joined {

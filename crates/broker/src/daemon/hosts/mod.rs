@@ -1,17 +1,21 @@
 //! `twofad --server`: serves the hosts of a fleet.
 //!
 //! A connection begins with a handshake, for which there are few permits and little time. A host that shows its certificate
-//! has [`conversation`]s, one after the other, in each of which its row in the store is looked at with every message. One
-//! that has none yet can only [`join`].
+//! has [`conversation`]s, one after the other, in each of which its row in the store is looked at with every message. It can
+//! also ask about [`itself`]. One that has no certificate yet can only [`join`], and so can a server ([`server_join`]). A server
+//! that was removed from the fleet ends ([`own_row`]).
 //!
 //! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
 //! ([`work`]).
 
 mod conversation;
+mod itself;
 mod join;
+mod own_row;
 mod permits;
 mod policy;
+mod server_join;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -118,6 +122,8 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     });
     start(&shared)?;
     let permits = shared.permits.clone();
+    let own_row = Arc::new(Wakeup::default());
+    own_row::start(shared.clone(), own_row.clone())?;
     thread::Builder::new()
         .name("accept".to_owned())
         .spawn(move || accept(&listener, &shared))?;
@@ -127,6 +133,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     notices.end();
     journal.end();
     marks_end.end();
+    own_row.end();
     // What is at a prompt is cut off: its host says that the server is gone. What is being decided is finished.
     let until = Instant::now() + SHUTDOWN_TIMEOUT;
     while permits.is_deciding() && Instant::now() < until {
@@ -245,6 +252,8 @@ fn serve_connection(
     } = accepted;
     match (protocol, certificate) {
         (Protocol::Join, None) => join::serve(shared, link, address, deadline),
+        (Protocol::Server, None) => server_join::serve(shared, link, address, deadline),
+        (Protocol::Host, Some(der)) => itself::serve(shared, link, address, &der, deadline),
         (Protocol::Fleet, Some(der)) => {
             drop(handshake);
             let Ok((key, _)) = certificate::key_and_end(&der) else {

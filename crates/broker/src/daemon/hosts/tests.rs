@@ -1,3 +1,5 @@
+mod upkeep;
+
 use super::*;
 use crate::testing::store_in;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -232,11 +234,12 @@ fn write_files(directory: &FleetDirectory, fleet: &NewFleet) {
     let own = own.unwrap();
     let written = directory.write_server(&NewServerFiles {
         fleet: id,
+        id: &Id::random().unwrap(),
         addresses: &["127.0.0.1".parse().unwrap()],
         root: &root.certificate,
-        root_key: &root.key,
+        root_key: Some(&root.key),
         servers: &servers.certificate,
-        servers_key: &servers.key,
+        servers_key: Some(&servers.key),
         hosts: &hosts.certificate,
         hosts_key: &hosts.key,
         certificate: &own.certificate,

@@ -121,7 +121,7 @@ fn relay_if_shared(
     login: &Login,
     terminal: &mut dyn Terminal,
 ) -> Result<Option<LoginOutcome>, LoginError> {
-    let servers = match services.fleet.servers(rules.fleet.as_ref()) {
+    let servers = match services.fleet.servers(rules.fleet.as_ref(), services.store) {
         Ok(None) => return Ok(None),
         servers => servers,
     };
@@ -142,7 +142,7 @@ fn relay_if_shared(
     if !shared::is_shared(rules.rulebook.machine(), &account)? {
         return Ok(None);
     }
-    if let Err(error) = services.fleet.check_policy(rules) {
+    if let Err(error) = services.fleet.check_policy(rules, services.store) {
         let _ = terminal.error(messages::POLICY_DAMAGED);
         let why = error.to_string();
         return Ok(Some(LoginOutcome::new(Verdict::Unavailable, why)));

@@ -98,7 +98,7 @@ fn permit(
 fn check_sharing(services: Services<'_>, account: &Account) -> Result<(), RequestError> {
     let rules = services.store.rules_in_force()?;
     let unavailable = |error: String| RequestError::new(Failure::Unavailable, error);
-    let servers = services.fleet.servers(rules.fleet.as_ref());
+    let servers = services.fleet.servers(rules.fleet.as_ref(), services.store);
     if account.uid == 0
         || servers
             .map_err(|error| unavailable(error.to_string()))?

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use twofa_core::text::log_line;
+use twofa_core::text::{log_line, printable};
 use twofa_core::{Account, Channel, Timestamp};
 use twofa_store::event::{Happening, LoginOrigin};
 use twofa_store::journal::Anchor;
@@ -123,6 +123,15 @@ pub fn policy_confirmed(server: &str, version: i64) -> String {
 /// It is not known whether the rules of the fleet that this host has are those in force.
 pub fn policy_not_refreshed(why: &str) -> String {
     format!("the fleet's policy in force here may be an old one: {why}")
+}
+
+/// A host has a new certificate.
+pub const HOST_RENEWED: &str = "this host of a fleet has renewed its certificate";
+
+/// A host has learnt nothing from a server.
+pub fn not_kept_up(error: &impl Display) -> String {
+    let why = printable(&error.to_string());
+    format!("this host of a fleet could not ask where servers are, or renew its certificate: {why}")
 }
 
 /// The rows of grants that are over could not be deleted.

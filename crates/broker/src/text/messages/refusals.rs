@@ -153,8 +153,15 @@ pub const DONE_ON_A_SERVER: &str = "this account belongs to the fleet: run this 
 pub const TOKEN_REFUSED: &str =
     "the token has been used, has expired, or was never issued; 'twofa host add' issues a new one";
 
-/// A host could not join because of the server.
-pub const JOIN_FAILED: &str = "the server cannot add a host now; see its system log";
+/// A token lets no server join.
+pub const SERVER_TOKEN_REFUSED: &str = "the token has been used, has expired, or is none for a server; 'twofa server add' issues a new one";
+
+/// A host or server could not join, or be told about itself, because of the server.
+pub const JOIN_FAILED: &str = "the server cannot do that now; see its system log";
+
+/// A host has renewed with a certificate that was renewed before.
+pub const HOST_COPIED: &str = "this host and a copy of it used the same certificate, so both are refused: run 'twofa host \
+                               renew' on a server, then 'twofa leave' and 'twofa join' on the host that is the right one";
 
 /// Enrolment takes more than the one prompt that a client has.
 pub const ONE_PROMPT_TO_ENROL: &str = "A second factor must be set up first. That takes several questions, and this program \

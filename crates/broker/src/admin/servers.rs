@@ -1,0 +1,281 @@
+//! The servers of a fleet: the first, those that join it, and their certificates.
+
+use std::time::{Duration, Instant};
+
+use data_encoding::HEXLOWER;
+use twofa_core::Timestamp;
+use twofa_fleet::certificate::{
+    self, Authority, CertificateError, Issued, NewFleet, PrivateKey, fingerprint, make_fleet,
+};
+use twofa_fleet::client;
+use twofa_fleet::identity::Id;
+use twofa_fleet::tls;
+use twofa_fleet::token::{digest, proof};
+use twofa_fleet::wire::{ServerAdmission, ServerJoinAnswer, ServerJoinRequest};
+use twofa_proto::Secret;
+use twofa_proto::codec::CodecError;
+use twofa_store::{NewServer, open_package};
+use zeroize::Zeroizing;
+
+pub use twofa_store::Server;
+
+use super::fleet::{Address, FleetError, Token, check_not_joined, unreached};
+use super::{AdminError, Administration};
+use crate::fleet::files::{FleetDirectory, NewServerFiles, ServerFiles};
+use crate::process::clock;
+use crate::process::location::location;
+use crate::process::privileges;
+
+/// How long a server may take to let another join.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Makes this machine the first server of a new fleet, whose hosts reach it at `addresses`; for root. Where that was begun
+/// before, it does nothing. Returns what to record.
+pub fn init(addresses: &[Address]) -> Result<ServerFiles, FleetError> {
+    let directory = FleetDirectory::default();
+    if directory.host_file().exists() {
+        return Err(FleetError::IsHost);
+    }
+    if !directory.is_server() {
+        write_first(&directory, addresses)?;
+    }
+    Ok(directory.read_server()?)
+}
+
+fn write_first(directory: &FleetDirectory, addresses: &[Address]) -> Result<(), FleetError> {
+    let service = privileges::service_owner()?.gid;
+    let now = clock::now();
+    let NewFleet {
+        id: fleet,
+        root,
+        hosts,
+        servers,
+    } = make_fleet(now)?;
+    let authority = Authority::new(&servers.certificate, &servers.key)?;
+    let own = authority.issue_server(&fleet, &names(addresses), now)?;
+    Ok(directory.write_server(&NewServerFiles {
+        fleet: &fleet,
+        id: &Id::random()?,
+        addresses,
+        root: &root.certificate,
+        root_key: Some(&root.key),
+        servers: &servers.certificate,
+        servers_key: Some(&servers.key),
+        hosts: &hosts.certificate,
+        hosts_key: &hosts.key,
+        certificate: &own.certificate,
+        key: &own.key,
+        service,
+    })?)
+}
+
+/// Makes a new key and certificate for this server; for root. Returns when the certificate ends.
+pub fn renew_server() -> Result<Timestamp, FleetError> {
+    let (directory, files) = read_server()?;
+    let own = issue(&directory, &files, &files.addresses)?;
+    directory.write_server_certificate(&own, privileges::service_owner()?.gid)?;
+    let der = certificate::read_pem(&own.certificate)?;
+    let der = der.first().ok_or(CertificateError::Unreadable)?;
+    Ok(certificate::key_and_end(der)?.1)
+}
+
+/// A server that is to join, with its certificate and key.
+#[derive(Debug)]
+pub struct PreparedServer {
+    files: ServerFiles,
+    new: NewServer,
+    own: Issued,
+}
+
+/// Makes a certificate and key for the server `name`, which hosts reach at `addresses`; for root.
+pub fn prepare_server(name: &str, addresses: &[Address]) -> Result<PreparedServer, FleetError> {
+    let (directory, files) = read_server()?;
+    let own = issue(&directory, &files, addresses)?;
+    let new = NewServer {
+        id: Id::random()?.to_string(),
+        name: name.to_owned(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+    };
+    Ok(PreparedServer { files, new, own })
+}
+
+fn issue(
+    directory: &FleetDirectory,
+    files: &ServerFiles,
+    addresses: &[Address],
+) -> Result<Issued, FleetError> {
+    let (certificate, key) = directory.read_servers_authority()?;
+    let authority = Authority::new(&certificate, &key)?;
+    Ok(authority.issue_server(&files.fleet, &names(addresses), clock::now())?)
+}
+
+fn names(addresses: &[Address]) -> Vec<String> {
+    addresses.iter().map(|it| it.name.clone()).collect()
+}
+
+fn read_server() -> Result<(FleetDirectory, ServerFiles), FleetError> {
+    let directory = FleetDirectory::default();
+    if !directory.is_server() {
+        return Err(FleetError::NoServer);
+    }
+    let files = directory.read_server()?;
+    Ok((directory, files))
+}
+
+/// A server that may join, and the token with which it does.
+#[derive(Debug)]
+pub struct AddedServer {
+    /// The server.
+    pub server: Server,
+    /// What `twofa server join` asks for.
+    pub token: Secret,
+}
+
+impl Administration {
+    /// Records in the store that this machine, which has `files`, is the first server of its fleet, under the name `name`.
+    pub fn record_first_server(&self, files: &ServerFiles, name: &str) -> Result<(), FleetError> {
+        let id = files.id.to_string();
+        if self.store().servers()?.iter().any(|server| server.id == id) {
+            return Err(FleetError::IsServer);
+        }
+        let new = NewServer {
+            id,
+            name: name.to_owned(),
+            addresses: files.addresses.iter().map(ToString::to_string).collect(),
+        };
+        Ok(self
+            .store()
+            .record_first_server(&new, &self.origin(), self.now())?)
+    }
+
+    /// Adds a server to the fleet.
+    pub fn add_server(&self, prepared: &PreparedServer) -> Result<AddedServer, FleetError> {
+        let PreparedServer { files, new, own } = prepared;
+        let token = self.new_token(files)?;
+        let package = Zeroizing::new(own.certificate.clone() + own.key.pem());
+        let secret = token.secret.expose().as_bytes();
+        let server = self.store().add_server(
+            new,
+            (secret, &digest(&proof(&token.secret))),
+            package.as_bytes(),
+            &self.origin(),
+            self.now(),
+        )?;
+        let token = token.line();
+        Ok(AddedServer { server, token })
+    }
+
+    /// A token with which a host or a server joins at one of the fleet's servers.
+    pub(super) fn new_token(&self, files: &ServerFiles) -> Result<Token, FleetError> {
+        let mut addresses = Vec::new();
+        for server in self.store().servers()? {
+            if server.joined_at.is_some() {
+                let parsed: Result<Vec<Address>, _> =
+                    server.addresses.iter().map(|it| it.parse()).collect();
+                addresses.extend(parsed.map_err(|_| FleetError::BadAnswer)?);
+            }
+        }
+        let root = certificate::read_pem(&files.root)?;
+        let root = root.first().ok_or(CertificateError::Unreadable)?;
+        Ok(Token::new(addresses, fingerprint(root))?)
+    }
+
+    /// Every server of the fleet, in the order in which they were added.
+    pub fn servers(&self) -> Result<Vec<Server>, AdminError> {
+        Ok(self.store().servers()?)
+    }
+
+    /// Removes the server `name` from the fleet. Says whether there was one.
+    pub fn remove_server(&self, name: &str) -> Result<bool, AdminError> {
+        let (origin, now) = (self.origin(), self.now());
+        Ok(self.store().remove_server(name, &origin, now)?)
+    }
+}
+
+/// Fails where no server can be made: on a server, on a host, and where the store is in a file.
+pub fn check_can_be_server() -> Result<(), FleetError> {
+    check_not_joined()?;
+    if location().is_on_server()? {
+        Ok(())
+    } else {
+        Err(FleetError::NoDatabase)
+    }
+}
+
+/// Has a server of the token's admit this machine as another. Nothing of this machine is changed by that.
+pub fn ask_to_join_as_server(token: &Token) -> Result<ServerAdmission, FleetError> {
+    let config = tls::joining_server(token.root)?;
+    let deadline = Instant::now() + JOIN_TIMEOUT;
+    let mut failures = Vec::new();
+    for server in &token.servers {
+        let mut link = match client::connect(&config, server, deadline) {
+            Ok(link) => link,
+            Err(error) => {
+                failures.push(format!("{server}: {}", unreached(&error)));
+                continue;
+            }
+        };
+        // The token works once: no other server is asked after this one.
+        let lost = |error: CodecError| FleetError::Unreached(format!("{server}: {error}"));
+        let proof = proof(&token.secret);
+        link.send(&ServerJoinRequest { proof }).map_err(lost)?;
+        return match link.receive().map_err(lost)? {
+            ServerJoinAnswer::Joined(admission) => Ok(*admission),
+            ServerJoinAnswer::Refused(why) => Err(FleetError::Refused(why)),
+        };
+    }
+    Err(FleetError::Unreached(failures.join("; ")))
+}
+
+/// Makes this machine a server with what another has sent; for root. Returns where a sealing key that was here before is now.
+pub fn become_server(
+    token: &Token,
+    admission: &ServerAdmission,
+) -> Result<Option<std::path::PathBuf>, FleetError> {
+    let bad = |_| FleetError::BadAnswer;
+    let secret = token.secret.expose().as_bytes();
+    let package = open_package(&admission.id, secret, &admission.package).map_err(bad)?;
+    let package = std::str::from_utf8(&package).map_err(|_| FleetError::BadAnswer)?;
+    let key_at = package
+        .find("-----BEGIN PRIVATE")
+        .ok_or(FleetError::BadAnswer)?;
+    let (certificate, key) = package.split_at(key_at);
+    let fleet: Id = admission.fleet.parse()?;
+    let key = PrivateKey::new(Zeroizing::new(key.to_owned()));
+    // A certificate of another key fails here.
+    tls::server(&tls::ServerCertificates {
+        chain: &(certificate.to_owned() + &admission.servers + &admission.root),
+        key: &key,
+        hosts: &admission.hosts,
+        fleet: &fleet,
+    })?;
+    let addresses: Result<Vec<Address>, _> =
+        admission.addresses.iter().map(|it| it.parse()).collect();
+    let [(1, sealing_key)] = admission.sealing_keys.as_slice() else {
+        return Err(FleetError::NewerKeys);
+    };
+    let bytes = HEXLOWER.decode(sealing_key.expose().as_bytes());
+    let bytes = Zeroizing::new(bytes.map_err(|_| FleetError::BadAnswer)?);
+    let bytes = bytes
+        .as_slice()
+        .try_into()
+        .map_err(|_| FleetError::BadAnswer)?;
+    let owner = privileges::service_owner()?;
+    let kept = location().take_over_key(bytes, owner)?;
+    let hosts_key = Zeroizing::new(admission.hosts_key.expose().to_owned());
+    FleetDirectory::default().write_server(&NewServerFiles {
+        fleet: &fleet,
+        id: &admission.id.parse()?,
+        addresses: &addresses.map_err(|_| FleetError::BadAnswer)?,
+        root: &admission.root,
+        root_key: None,
+        servers: &admission.servers,
+        servers_key: None,
+        hosts: &admission.hosts,
+        hosts_key: &PrivateKey::new(hosts_key),
+        certificate,
+        key: &key,
+        service: owner.gid,
+    })?;
+    Ok(kept)
+}

@@ -1,0 +1,190 @@
+//! A fleet of two servers over one database of PostgreSQL's.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
+
+use twofa_e2e::{Authenticator, Cable, Machine, Output, Terminal, password_of};
+
+const CODE_PROMPT: &str = "Verification code for vm";
+const PORT: u16 = 6238;
+/// Debian's PostgreSQL with a database for a store, which proves that it is srv1.example.com.
+const DATABASE: &str = "install -d -o postgres /run/db && cd /run/db &&
+    as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&
+    new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes' &&
+    openssl req -x509 $new -keyout ca.key -out ca.crt -subj /CN=ca -days 10 2>&1 &&
+    openssl req $new -keyout server.key -out server.csr -subj /CN=db 2>&1 &&
+    echo subjectAltName=DNS:srv1.example.com >names && install -m 644 ca.crt /etc/twofa/db.crt &&
+    openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 10 -extfile names -out server.crt 2>&1 &&
+    chown postgres server.key && chmod 600 server.key &&
+    $as $bin/initdb --auth=trust --no-sync --locale=C --encoding=UTF8 --username=twofa /run/db/data >/dev/null &&
+    echo 'hostssl all all 10.78.0.0/24 trust' >>/run/db/data/pg_hba.conf &&
+    $as $bin/pg_ctl -D /run/db/data -l /run/db/log -w start -o \"-k /run/db -c listen_addresses=* -c ssl=on \\
+        -c ssl_cert_file=/run/db/server.crt -c ssl_key_file=/run/db/server.key\" >/dev/null &&
+    $bin/createdb -h /run/db -U twofa twofa &&
+    twofa store move --to 'postgres://twofa@srv1.example.com/twofa?ca=/etc/twofa/db.crt'";
+
+/// Two machines that can be servers, of which the first is one, has the database, and alice enrolled in it.
+fn servers() -> (Machine, Machine, Authenticator) {
+    let machine = || {
+        Machine::new()
+            .policy("mandatory")
+            .user("alice")
+            .without_broker()
+    };
+    let first = machine().build();
+    let second = machine().build();
+    first.connect(&second, "db", "10.78.0.1/24", "10.78.0.2/24");
+    name(&first, "10.78.0.1 srv1.example.com");
+    name(&second, "10.78.0.1 srv1.example.com");
+    first.run(DATABASE).ok();
+    let phone = first.enrol("alice");
+    first
+        .run("twofa fleet init --address srv1.example.com")
+        .ok();
+    start(&first);
+    (first, second, phone)
+}
+
+fn name(machine: &Machine, line: &str) {
+    machine.run(&format!("echo '{line}' >>/etc/hosts")).ok();
+}
+
+/// Starts `twofad --server`, as its unit does.
+fn start(server: &Machine) {
+    server
+        .run(
+            "setsid setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env \
+             /usr/sbin/twofad --server </dev/null >>/var/log/twofad-server.log 2>&1 & echo $! >/run/server.pid",
+        )
+        .ok();
+    server.wait_for_port(PORT);
+}
+
+/// What `command` on `machine` prints as a token.
+fn token(machine: &Machine, command: &str) -> String {
+    let added = machine.run(command).ok();
+    let line = |line: &&str| line.starts_with("twofa1/");
+    added.stdout.lines().find(line).unwrap().to_owned()
+}
+
+/// Gives `second` the address of the database of `first`.
+fn share_database(first: &Machine, second: &Machine) {
+    for file in ["/etc/twofa/database", "/etc/twofa/db.crt"] {
+        second.write_file(file, &first.file(file));
+    }
+}
+
+fn join_as_server(second: &Machine, token: &str) -> Output {
+    second.run_with_input("twofa server join --token-file -", token)
+}
+
+/// Makes `second` a server of the fleet of `first`.
+fn add_second(first: &Machine, second: &Machine) {
+    share_database(first, second);
+    let token = token(first, "twofa server add srv2.example.com");
+    join_as_server(second, &token).ok();
+    start(second);
+}
+
+/// A host with a cable to each server, which has joined.
+fn host<'a>(first: &'a Machine, second: &'a Machine) -> (Machine, [Cable<'a>; 2]) {
+    let host = Machine::new()
+        .policy("optional")
+        .user("alice")
+        .command("twofa policy set fleet.accounts=alice")
+        .with_sshd()
+        .build();
+    let cables = [
+        first.connect(&host, "one", "10.78.1.1/24", "10.78.1.2/24"),
+        second.connect(&host, "two", "10.78.2.1/24", "10.78.2.2/24"),
+    ];
+    name(&host, "10.78.1.1 srv1.example.com");
+    name(&host, "10.78.2.1 srv2.example.com");
+    let token = token(first, "twofa host add web1");
+    host.run_with_input("twofa join --token-file -", &token)
+        .ok();
+    (host, cables)
+}
+
+fn at_the_code_prompt(host: &Machine) -> Terminal {
+    let mut terminal = host.terminal("ssh -o NumberOfPasswordPrompts=1 alice@vm");
+    terminal.expect("Password:");
+    terminal.type_line(&password_of("alice"));
+    terminal.expect(CODE_PROMPT);
+    terminal.expect(": ");
+    terminal
+}
+
+/// Types `code`, and is let in.
+fn log_in(host: &Machine, code: &str) {
+    let mut terminal = at_the_code_prompt(host);
+    terminal.type_line(code);
+    terminal.expect("alice@vm:~$ ");
+    terminal.type_line("exit");
+    assert!(terminal.expect_end().success());
+}
+
+#[test]
+fn a_host_logs_people_in_through_the_second_server_when_the_first_is_gone_and_a_code_works_once() {
+    let (first, second, phone) = servers();
+    add_second(&first, &second);
+    let (web1, cables) = host(&first, &second);
+    let list = second.run("twofa server list").ok().stdout;
+    assert!(list.contains("srv1.example.com\tjoined\t"), "{list}");
+    assert!(list.contains("srv2.example.com\tjoined\t"), "{list}");
+
+    let code = phone.next_code();
+    log_in(&web1, &code);
+    web1.wait_for_log("decided by srv1.example.com");
+
+    first.run("kill -9 $(cat /run/server.pid)").ok();
+    let mut again = at_the_code_prompt(&web1);
+    again.type_line(&code);
+    again.expect("2 tries are left");
+    again.type_line(&phone.next_code());
+    again.expect("alice@vm:~$ ");
+    web1.wait_for_log("decided by srv2.example.com");
+    drop(again);
+
+    // The second does not answer at all, and the first is there again.
+    start(&first);
+    cables[1].pull();
+    log_in(&web1, &phone.next_code());
+
+    let log = second.run("twofa log --user alice --json").ok().stdout;
+    assert_eq!(log.matches(r#""event":"passed""#).count(), 3, "{log}");
+    second.run("twofa log verify").ok();
+}
+
+#[test]
+fn a_machine_becomes_a_server_only_with_the_database_and_with_a_token_that_is_good() {
+    let (first, second, _) = servers();
+    let good = token(&first, "twofa server add srv2.example.com");
+    let without = join_as_server(&second, &good).fails().stderr;
+    assert!(without.contains("put /etc/twofa/database"), "{without}");
+
+    share_database(&first, &second);
+    let of_host = token(&first, "twofa host add web1");
+    let refused = join_as_server(&second, &of_host).fails().stderr;
+    assert!(refused.contains("is none for a server"), "{refused}");
+    let as_host = second.run_with_input("twofa join --token-file -", &good);
+    let refused = as_host.fails().stderr;
+    assert!(refused.contains("was never issued"), "{refused}");
+
+    let joined = join_as_server(&second, &good).ok().stdout;
+    assert!(joined.contains("secret.key.before-joining"), "{joined}");
+    let again = join_as_server(&second, &good).fails().stderr;
+    assert!(again.contains("already a fleet server"), "{again}");
+    let taken = first.run("twofa server add srv2.example.com").fails();
+    assert!(taken.stderr.contains("already a server"), "{taken:?}");
+    // What another server can read is not what signs servers.
+    second
+        .run("! ls /etc/twofa/fleet/servers.key /etc/twofa/fleet/root.key")
+        .ok();
+
+    start(&second);
+    let removed = first.run("twofa server remove srv2.example.com").ok();
+    assert!(removed.stdout.contains("stops serving"), "{removed:?}");
+    second.wait_until("! kill -0 $(cat /run/server.pid)");
+    let said = second.file("/var/log/twofad-server.log") + &second.log();
+    assert!(said.contains("was removed from the fleet"), "{said}");
+}
