@@ -163,7 +163,7 @@ mod tests {
         ] {
             assert_eq!(code.compare("123456", at), comparison);
             assert_eq!(code.compare("123457", at), SentCodeOutcome::Wrong);
-            let hashed = code.hashed(|digits| [digits.len() as u8; 32]);
+            let hashed = code.hashed(|digits| [u8::try_from(digits.len()).unwrap(); 32]);
             assert_eq!(hashed.compare(&[6; 32], at), comparison);
             assert_eq!(hashed.compare(&[7; 32], at), SentCodeOutcome::Wrong);
         }

@@ -1,5 +1,6 @@
 //! What the doctor found about the machine: files, disk, clock, SELinux, and the store as a file.
 
+use std::fmt;
 use std::path::Path;
 
 use twofa_broker::admin::doctor::finding::{
@@ -10,18 +11,7 @@ use super::enumerate;
 
 pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
     match finding {
-        EnvironmentFinding::Exposed { path, exposure } => {
-            let path = path.display();
-            match exposure {
-                Exposure::Owner(uid) => format!(
-                    "{path} is owned by user ID {uid}, who could use it to change who can log in: 'chown root {path}'"
-                ),
-                Exposure::Mode(mode) => format!(
-                    "{path} can be written by others than its owner (mode {mode:04o}), who could use it to change who can log \
-                     in: 'chmod go-w {path}'"
-                ),
-            }
-        }
+        EnvironmentFinding::Exposed { path, exposure } => exposed(&path.display(), *exposure),
         EnvironmentFinding::DiskNearlyFull { path, free } => format!(
             "{} has {free} MiB of room left: once there is none, attempts cannot be counted, and everybody who needs a \
              code is refused; free some",
@@ -76,6 +66,18 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
             } else {
                 format!("{count} findings")
             }
+        ),
+    }
+}
+
+fn exposed(path: &impl fmt::Display, exposure: Exposure) -> String {
+    match exposure {
+        Exposure::Owner(uid) => format!(
+            "{path} is owned by user ID {uid}, who could use it to change who can log in: 'chown root {path}'"
+        ),
+        Exposure::Mode(mode) => format!(
+            "{path} can be written by others than its owner (mode {mode:04o}), who could use it to change who can log in: \
+             'chmod go-w {path}'"
         ),
     }
 }

@@ -134,15 +134,19 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     journal.end();
     marks_end.end();
     own_row.end();
-    // What is at a prompt is cut off: its host says that the server is gone. What is being decided is finished.
-    let until = Instant::now() + SHUTDOWN_TIMEOUT;
-    while permits.is_deciding() && Instant::now() < until {
-        thread::sleep(SHUTDOWN_INTERVAL);
-    }
+    finish(&permits);
     records::end(&store, &recorder);
     checkpoints::write(&store);
     store.close();
     Ok(())
+}
+
+/// Waits for what is being decided. What is at a prompt is cut off: its host says that the server is gone.
+fn finish(permits: &Permits) {
+    let until = Instant::now() + SHUTDOWN_TIMEOUT;
+    while permits.is_deciding() && Instant::now() < until {
+        thread::sleep(SHUTDOWN_INTERVAL);
+    }
 }
 
 /// Starts what works on the messages of hosts.
