@@ -7,7 +7,7 @@
 //!
 //! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
-//! ([`work`]).
+//! ([`mod@work`]).
 
 mod conversation;
 mod itself;
