@@ -28,6 +28,7 @@ fn servers() -> (Machine, Machine, Authenticator) {
         Machine::new()
             .policy("mandatory")
             .user("alice")
+            .command("twofa policy set fleet.accounts=alice")
             .without_broker()
     };
     let first = machine().build();
@@ -90,7 +91,6 @@ fn host<'a>(first: &'a Machine, second: &'a Machine) -> (Machine, [Cable<'a>; 2]
     let host = Machine::new()
         .policy("optional")
         .user("alice")
-        .command("twofa policy set fleet.accounts=alice")
         .with_sshd()
         .build();
     let cables = [
