@@ -769,6 +769,10 @@ fn the_doctor_looks_at_each_match_block_of_sshd_with_all_that_is_included() {
             "problem: sshd: in the Match blocks at /etc/ssh/custom/a.conf:1, sshd cannot ask for a code",
         ),
         (
+            "Match LocalPort 2222\nAuthenticationMethods publickey\n",
+            "problem: sshd: in the Match blocks at /etc/ssh/custom/a.conf:1, a key alone lets people in",
+        ),
+        (
             "Match Group nobody-here\nAuthenticationMethods publickey\n",
             "problem: cannot examine the Match block at /etc/ssh/custom/a.conf:1: no login was found",
         ),

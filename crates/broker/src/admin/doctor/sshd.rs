@@ -63,7 +63,8 @@ impl Sshd {
             .iter()
             .find(|program| Path::new(program).exists())?;
         let is_in_use = runs() || starts_with_the_machine();
-        let answer = settings(program, &[], Instant::now() + TIMEOUT);
+        let answer = settings(program, &[], Instant::now() + TIMEOUT)
+            .or_else(|error| outside_of_blocks().map_err(|_| error));
         let error = match answer {
             Ok(sshd) => {
                 let mut sshd = Self { is_in_use, ..sshd };
@@ -120,9 +121,7 @@ impl Sshd {
         if blocks.peek().is_none() {
             return;
         }
-        // Nobody but root makes files there.
-        let folder = PathBuf::from(format!("/run/twofa-doctor-{}", process::id()));
-        let trial = config.trial(folder, ask);
+        let trial = config.trial(folder(), ask);
         let deadline = Instant::now() + TIMEOUT;
         for (number, block) in blocks {
             let looked = match &trial {
@@ -299,6 +298,19 @@ fn settings_of(program: &str, account: &str, deadline: Instant) -> Result<Sshd, 
 fn settings(program: &str, arguments: &[&str], deadline: Instant) -> Result<Sshd, String> {
     let arguments = [&["-T"], arguments].concat();
     run(program, &arguments, deadline).map(|text| Sshd::read(&text))
+}
+
+/// The settings outside of `Match` blocks, without which sshd reports none where a block names a port or an address of its
+/// own.
+fn outside_of_blocks() -> Result<Sshd, ConfigError> {
+    let trial = Config::as_it_is()?.trial(folder(), ask)?;
+    let (text, _) = trial.settings(None)?;
+    Ok(Sshd::read(&text))
+}
+
+/// Where copies of sshd's files are made. Nobody but root makes files there.
+fn folder() -> PathBuf {
+    PathBuf::from(format!("/run/twofa-doctor-{}", process::id()))
 }
 
 /// What sshd prints, or what it complains of.
