@@ -7,7 +7,7 @@ use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
 
 use crate::holder::Holder;
-use crate::mark::Mark;
+use crate::model::mark::Mark;
 
 /// Why the store could not do what it was asked. Never holds a stored value.
 #[derive(Debug, thiserror::Error)]

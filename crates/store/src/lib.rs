@@ -11,7 +11,8 @@
 //!
 //! - [`event`] is what can happen, as data, and who did it; [`error`] is what can go wrong;
 //! - [`seal`] binds secrets to their row, [`location`] says where the files are and who may read them;
-//! - [`mark`] is a moment in the history of a database, by which it is noticed when one goes back;
+//! - [`mark`] gives and checks moments in the history of a database, by which it is noticed when one goes back; [`seen_mark`]
+//!   remembers the last one;
 //! - [`model`] has values that rules and statements share;
 //! - [`sql`] has the statements, and is all that knows SQLite and PostgreSQL;
 //! - [`tx`] is what a transaction hands to the rules; [`backing`] begins and ends
@@ -57,6 +58,7 @@ mod resume;
 mod rules;
 pub mod seal;
 mod security_keys;
+mod seen_mark;
 mod sends;
 mod servers;
 mod sessions;
@@ -87,8 +89,8 @@ pub use host_renewal::{HostRenewal, RenewalOutcome};
 pub use invitations::InvitationOutcome;
 pub use listing::UserRow;
 pub use location::{Location, Owner};
-pub use mark::{BadMark, Mark};
 pub use model::device::TrustedDevice;
+pub use model::mark::{BadMark, Mark};
 pub use model::session::{LockerPlace, NewSession, SessionFilter, StoredSession};
 pub use model::ticket::{
     AccountPhase, Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,

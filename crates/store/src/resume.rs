@@ -8,7 +8,7 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::location::Location;
-use crate::mark::Mark;
+use crate::model::mark::Mark;
 use crate::sql::fleet::Host;
 use crate::sql::postgres::marks;
 use crate::sql::postgres::pool::Pool;

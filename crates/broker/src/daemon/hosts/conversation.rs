@@ -3,8 +3,6 @@
 //! is set up is held here from its beginning to its end.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +15,7 @@ use twofa_proto::state::State;
 use twofa_proto::{ConnectionError, Done, Prompt, Secret};
 use twofa_store::{Host, Store, StoreError};
 
+use super::connection::HostConnection;
 use super::permits::{Permit, Permits, Purpose};
 use super::turns::{self, Reply};
 use super::work::{Job, Task};
@@ -52,45 +51,6 @@ impl Seen {
             seen.insert(host.to_owned(), now);
         }
         is_due
-    }
-}
-
-/// A connection of a host.
-#[derive(Debug)]
-pub(super) struct HostConnection {
-    link: ToHost,
-    key: [u8; 32],
-    /// The conversation that waits for an answer on it.
-    asking: Option<ConversationId>,
-    _permit: Permit,
-}
-
-impl HostConnection {
-    /// The connection `link` of the host whose certificate has `key`.
-    pub(super) const fn new(link: ToHost, key: [u8; 32], permit: Permit) -> Self {
-        Self {
-            link,
-            key,
-            asking: None,
-            _permit: permit,
-        }
-    }
-
-    pub(super) const fn key(&self) -> &[u8; 32] {
-        &self.key
-    }
-
-    pub(super) const fn socket(&self) -> &TcpStream {
-        self.link.socket()
-    }
-
-    pub(super) const fn is_asking(&self) -> bool {
-        self.asking.is_some()
-    }
-
-    /// [`ToHost::has_arrived`]
-    pub(super) fn has_arrived(&mut self) -> io::Result<bool> {
-        self.link.has_arrived()
     }
 }
 

@@ -9,6 +9,7 @@
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
 //! ([`mod@work`]).
 
+mod connection;
 mod conversation;
 mod itself;
 mod join;
@@ -34,7 +35,8 @@ use twofa_fleet::tls::{self, ServerCertificates};
 use twofa_fleet::{PORT, certificate};
 use twofa_store::Location;
 
-use self::conversation::{HostConnection, Next};
+use self::connection::HostConnection;
+use self::conversation::Next;
 use self::permits::{Permits, Purpose};
 use self::waiting::Waiting;
 use self::work::{Job, Task, WorkQueue};

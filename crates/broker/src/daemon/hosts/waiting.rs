@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::IDLE_TIMEOUT;
-use super::conversation::HostConnection;
+use super::connection::HostConnection;
 use super::work::{Job, Task, WorkQueue};
 use crate::process::log;
 use crate::requests::connection::ANSWER_TIMEOUT;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::STACK_BYTES;
-use super::conversation::HostConnection;
+use super::connection::HostConnection;
 use crate::process::log;
 
 /// Messages that are worked on at once. A worker may wait fifteen seconds for a provider of codes, and a host goes to another

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use twofa_core::Timestamp;
 
 use crate::error::StoreError;
-use crate::mark::Mark;
+use crate::model::mark::Mark;
 use crate::sql::{Value, values};
 
 /// How far our clock may be from the database's until nobody is served, in seconds. The window of a code is a minute and a half.

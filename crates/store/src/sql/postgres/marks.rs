@@ -4,7 +4,7 @@
 use twofa_core::Timestamp;
 
 use crate::error::StoreError;
-use crate::mark::Mark;
+use crate::model::mark::Mark;
 use crate::sql::{Db, values};
 
 /// How many marks are kept: those of one server in a day. An older one counts as known.

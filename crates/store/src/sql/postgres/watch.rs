@@ -9,7 +9,7 @@ use twofa_core::Timestamp;
 
 use super::fitness::{Demands, Found};
 use crate::error::StoreError;
-use crate::mark::SeenMark;
+use crate::seen_mark::SeenMark;
 
 /// A process that gives marks serves nobody when its last one was committed longer ago than this.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
