@@ -53,12 +53,12 @@ class Booted(PackagesTest):
     def answer_setup(self, shell):
         """A name, no provider, an app for alice, whom the policy then asks; all services."""
         shell.press(STEPS, ENTER)
-        shell.answer("Name ›", "Example")
+        shell.answer("Name:", "Example")
         shell.press(STEPS, DOWN)
         self.key = self.enrol_on(shell)
         shell.press(STEPS, ENTER)
         shell.press("Leave it as it is", ENTER)
-        shell.press("Make this change", "y")
+        shell.answer(r"Make this change\? \[./.\]", "y")
         shell.press(STEPS, ENTER)
         shell.press("Services[^$]*all", ENTER)
         shell.press(STEPS, ENTER)
@@ -107,7 +107,7 @@ class Booted(PackagesTest):
 
     def set_up(self, pam='"all"'):
         """Two commands, and alice enrols."""
-        self.machine.run(f"printf '{ANSWERS}pam = [{pam}]\\n' >/root/answers.toml")
+        self.machine.run(f"printf '{ANSWERS}pam = [{pam}]\\npam-no-login = true\\n' >/root/answers.toml")
         self.machine.run(f"cd /packages/old && {INSTALL}")
         # A second factor is now mandatory for alice, who has none yet.
         self.machine.run("twofa setup --answers /root/answers.toml --yes")
