@@ -10,7 +10,7 @@
 //! From the bottom up:
 //!
 //! - [`event`] is what can happen, as data, and who did it; [`error`] is what can go wrong;
-//! - [`seal`] binds secrets to their row, [`location`] says where the files are and who may read them;
+//! - [`seal`] binds secrets to their row, [`location`] says where the files are, and [`private_file`] who may read them;
 //! - [`mark`] gives and checks moments in the history of a database, by which it is noticed when one goes back; [`seen_mark`]
 //!   remembers the last one;
 //! - [`model`] has values that rules and statements share;
@@ -52,6 +52,7 @@ mod moving;
 mod notices;
 mod pending;
 mod policy;
+mod private_file;
 mod providers;
 mod record;
 mod resume;

@@ -6,10 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 use crate::error::StoreError;
+use crate::private_file::{GROUP, GROUP_WRITES, OTHERS, OTHERS_WRITE, check_private, parent};
 use crate::seal::{KEY_BYTES, SealingKey};
 use crate::sql::postgres::address::{Address, BadAddress};
 
@@ -42,11 +42,6 @@ impl Default for Location {
         }
     }
 }
-
-const OTHERS: u32 = 0o007;
-const OTHERS_WRITE: u32 = 0o002;
-const GROUP: u32 = 0o070;
-const GROUP_WRITES: u32 = 0o020;
 
 impl Location {
     /// Where the database on a server is, if the store is there.
@@ -375,50 +370,6 @@ impl FileId {
             inode: metadata.ino(),
         }
     }
-}
-
-/// Checks that `path` is a regular file with none of the mode bits in `forbidden`, owned by root, by us, or by
-/// the owner of its folder, and that nobody else can put another file in its place.
-fn check_private(path: &Path, metadata: &fs::Metadata, forbidden: u32) -> Result<(), StoreError> {
-    let exposed = |path: &Path, why: String| {
-        Err(StoreError::Exposed {
-            path: path.to_owned(),
-            why,
-        })
-    };
-    if !metadata.is_file() {
-        return exposed(path, "is not a regular file".to_owned());
-    }
-    let mode = metadata.mode() & 0o7777;
-    if mode & forbidden != 0 {
-        let why = format!(
-            "has mode {mode:04o}, so that others can read or change it; remove these permissions with 'chmod', and if others \
-             may have read it, create new secrets"
-        );
-        return exposed(path, why);
-    }
-    let directory = parent(path);
-    let around = fs::metadata(directory).map_err(StoreError::file("look at", directory))?;
-    if around.mode() & (0o002 | GROUP_WRITES) != 0 {
-        let why = format!(
-            "has mode {:04o}, so that others can replace what is in it",
-            around.mode() & 0o7777
-        );
-        return exposed(directory, why);
-    }
-    let ours = geteuid().as_raw();
-    if [0, ours, around.uid()].contains(&metadata.uid()) {
-        Ok(())
-    } else {
-        exposed(
-            path,
-            format!("belongs to uid {}, which must not own it", metadata.uid()),
-        )
-    }
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
 }
 
 fn exists(path: &Path) -> Result<bool, StoreError> {

@@ -33,8 +33,8 @@ pub(crate) fn finding(finding: &EnvironmentFinding) -> String {
             "the store cannot be opened ({error}): everybody who needs a code is refused, and what is in it was not examined"
         ),
         EnvironmentFinding::KeyExposed { error } => format!(
-            "the sealing key is not safe ({error}): the store is not opened, everybody who needs a code is refused, and what \
-             is in it was not examined; if others may have read the key, the secrets of all apps are known to them"
+            "a secret is not safe ({error}): the store is not opened, everybody who needs a code is refused, and what is in \
+             it was not examined; if others may have read the sealing key, the secrets of all apps are known to them"
         ),
         EnvironmentFinding::StoreReadOnly => "the store can only be read, so no attempt can be counted, and everybody who \
                                               needs a code is refused: make its file system writable"

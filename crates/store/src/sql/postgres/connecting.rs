@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::address::{Address, Host};
 use super::tls;
 use crate::error::StoreError;
+use crate::private_file::read_secret;
 
 /// How long a host may take to answer at all, and to let us in.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -68,8 +69,7 @@ fn config(address: &Address, host: &Host) -> Result<Config, StoreError> {
 
 /// The first line of a file.
 fn password(path: &Path) -> Result<Zeroizing<String>, StoreError> {
-    let text = std::fs::read_to_string(path).map_err(StoreError::file("read", path))?;
-    let text = Zeroizing::new(text);
+    let text = read_secret(path)?;
     let line = text.lines().next().unwrap_or_default();
     Ok(Zeroizing::new(line.to_owned()))
 }

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::address::Address;
 use crate::error::StoreError;
+use crate::private_file::read_secret;
 
 pub(super) fn config(address: &Address) -> Result<ClientConfig, StoreError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -20,7 +21,9 @@ pub(super) fn config(address: &Address) -> Result<ClientConfig, StoreError> {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(certificate)?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    let text = read_secret(key)?;
+    let private = PrivateKeyDer::from_pem_slice(text.as_bytes());
+    let private = private.map_err(|error| unreadable(key, &error))?;
     builder
         .with_client_auth_cert(chain, private)
         .map_err(|error| unreadable(certificate, &error))
