@@ -88,6 +88,13 @@ fn log_in(host: &Machine, code: &str) -> Terminal {
     terminal
 }
 
+/// Waits until the server's marks are confirmed again, without which it serves nobody.
+fn wait_until_served(primary: Postgres<'_>) {
+    let last = primary.query("SELECT coalesce(max(number), 0) FROM mark");
+    // The second one is given after the first was confirmed.
+    primary.wait_for(&format!("SELECT max(number) >= {last} + 2 FROM mark"));
+}
+
 /// A login of root's at the console.
 fn assert_console_works(host: &Machine) {
     let mut console = host.terminal("login");
@@ -108,14 +115,20 @@ fn without_the_standby_nobody_gets_in_and_is_told_so_and_the_console_works() {
     let _cable = server.take_in(&web1, "web1", 1);
     assert_in(log_in(&web1, &phone.next_code()));
 
-    standby.stop();
     let code = phone.next_code();
-    let screen = assert_refused(log_in(&web1, &code));
+    let mut terminal = at_the_prompt(&web1);
+    standby.stop();
+    terminal.type_line(&code);
+    let screen = assert_refused(terminal);
+    assert!(screen.contains("cannot be checked"), "{screen}");
+    // By now no mark of the server's has been confirmed for five seconds: nobody is asked in vain.
+    let screen = assert_refused(web1.terminal(LOGIN));
     assert!(screen.contains("cannot be checked"), "{screen}");
     assert_console_works(&web1);
 
     standby.start();
     primary.wait_for("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+    wait_until_served(primary);
     // The commit that was waiting is there by now: that code was used.
     assert_used(log_in(&web1, &code));
     assert_in(log_in(&web1, &phone.next_code()));
@@ -143,13 +156,14 @@ fn a_frozen_primary_lets_nobody_in_and_the_code_is_good_when_it_goes_on() {
     let web1 = host();
     let _cable = server.take_in(&web1, "web1", 1);
 
+    let code = phone.next_code();
     let mut terminal = at_the_prompt(&web1);
     primary.freeze();
-    let code = phone.next_code();
     terminal.type_line(&code);
     assert_refused(terminal);
     assert_console_works(&web1);
     primary.thaw();
+    wait_until_served(primary);
     assert_in(log_in(&web1, &code));
 }
 
