@@ -1,5 +1,6 @@
 //! A server of a fleet, and machines that join it.
 
+use crate::builder::password_of;
 use crate::cable::Cable;
 use crate::machine::Machine;
 
@@ -10,6 +11,23 @@ const NAME: &str = "srv.example.com";
 const PID: &str = "/run/server.pid";
 
 impl Machine {
+    /// Logs root in at the console, whose password the machine must have been given.
+    ///
+    /// # Panics
+    ///
+    /// If that fails.
+    #[track_caller]
+    pub fn assert_console_works(&self) {
+        let mut console = self.terminal("login");
+        console.expect("login:");
+        console.type_line("root");
+        console.expect("Password:");
+        console.type_line(&password_of("root"));
+        console.expect("root@vm:~# ");
+        console.type_line("exit");
+        console.expect_end();
+    }
+
     /// Makes this machine a server of a new fleet, and starts it.
     pub fn become_fleet_server(&self) {
         self.run(&format!("twofa fleet init --address {NAME}")).ok();

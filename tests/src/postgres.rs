@@ -3,7 +3,7 @@
 
 use crate::machine::Machine;
 
-/// A server of PostgreSQL's in a machine. It ends with the machine.
+/// A PostgreSQL server in a machine. It ends with the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Postgres<'a> {
     machine: &'a Machine,
@@ -11,7 +11,7 @@ pub struct Postgres<'a> {
     folder: &'static str,
 }
 
-/// Runs a program of PostgreSQL's as the user that it insists on.
+/// Runs a PostgreSQL program as the user that it insists on.
 const AS: &str = "cd / && as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && \
     bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&";
 

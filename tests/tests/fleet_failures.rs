@@ -1,4 +1,4 @@
-//! A fleet whose database fails: its store is on a primary of PostgreSQL's with a synchronous standby.
+//! A fleet whose database fails: its store is on a PostgreSQL primary with a synchronous standby.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -95,18 +95,6 @@ fn wait_until_served(primary: Postgres<'_>) {
     primary.wait_for(&format!("SELECT max(number) >= {last} + 2 FROM mark"));
 }
 
-/// A login of root's at the console.
-fn assert_console_works(host: &Machine) {
-    let mut console = host.terminal("login");
-    console.expect("login:");
-    console.type_line("root");
-    console.expect("Password:");
-    console.type_line("the password of root");
-    console.expect("root@vm:~# ");
-    console.type_line("exit");
-    console.expect_end();
-}
-
 #[test]
 fn without_the_standby_nobody_gets_in_and_is_told_so_and_the_console_works() {
     let (server, phone) = server();
@@ -124,7 +112,7 @@ fn without_the_standby_nobody_gets_in_and_is_told_so_and_the_console_works() {
     // By now no mark of the server's has been confirmed for five seconds: nobody is asked in vain.
     let screen = assert_refused(web1.terminal(LOGIN));
     assert!(screen.contains("cannot be checked"), "{screen}");
-    assert_console_works(&web1);
+    web1.assert_console_works();
 
     standby.start();
     primary.wait_for("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
@@ -161,7 +149,7 @@ fn a_frozen_primary_lets_nobody_in_and_the_code_is_good_when_it_goes_on() {
     primary.freeze();
     terminal.type_line(&code);
     assert_refused(terminal);
-    assert_console_works(&web1);
+    web1.assert_console_works();
     primary.thaw();
     wait_until_served(primary);
     assert_in(log_in(&web1, &code));

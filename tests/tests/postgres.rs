@@ -1,4 +1,4 @@
-//! The store in a database of PostgreSQL's: it is moved there, people log in, and it is moved back.
+//! The store in a PostgreSQL database: it is moved there, people log in, and it is moved back.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 

@@ -1,4 +1,4 @@
-//! A fleet of two servers over one database of PostgreSQL's.
+//! A fleet of two servers over one PostgreSQL database.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 

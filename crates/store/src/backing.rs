@@ -1,4 +1,4 @@
-//! What the store is kept in: a file of SQLite's, or a database of PostgreSQL's. It begins and ends transactions.
+//! What the store is kept in: a file of SQLite's, or a PostgreSQL database. It begins and ends transactions.
 
 use std::sync::{Mutex, MutexGuard};
 

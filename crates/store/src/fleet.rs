@@ -288,7 +288,7 @@ mod tests {
     use super::*;
     use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Counted, Tally};
     use crate::event::FleetHost;
-    use crate::testing::{Bench, alice, origin};
+    use crate::testing::{Bench, alice, joined_fleet, origin};
     use std::sync::Arc;
     use std::thread;
 
@@ -462,19 +462,7 @@ mod tests {
     fn a_machine_joins_one_fleet_and_its_rules_say_so() {
         let bench = Bench::new();
         let store = bench.create();
-        let joined = JoinedFleet {
-            fleet: "f".into(),
-            host: "h".into(),
-            name: "web1".into(),
-            joined_at: bench.now,
-            servers: Vec::new(),
-            renewed: None,
-        };
-        let policy = FleetPolicy {
-            fleet: "f".into(),
-            version: 1,
-            rulebook: twofa_core::Rulebook::default(),
-        };
+        let (joined, policy) = joined_fleet(bench.now);
         let join = |joined| store.join_fleet(joined, &policy, &origin(), bench.now);
         assert_eq!(store.rules_in_force().unwrap().fleet, None);
         join(&joined).unwrap();

@@ -73,8 +73,7 @@ pub(crate) fn adopt(tx: &Tx<'_>, policy: &FleetPolicy) -> Result<bool, StoreErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::JoinedFleet;
-    use crate::testing::{Bench, origin};
+    use crate::testing::{Bench, joined_fleet, origin};
     use twofa_core::{Mode, Policy, Rulebook};
 
     fn policy(version: i64, settings: &[(&str, &str)]) -> FleetPolicy {
@@ -87,14 +86,7 @@ mod tests {
     }
 
     fn join(bench: &Bench, store: &Store, first: &FleetPolicy) {
-        let joined = JoinedFleet {
-            fleet: "f".into(),
-            host: "h".into(),
-            name: "web1".into(),
-            joined_at: bench.now,
-            servers: Vec::new(),
-            renewed: None,
-        };
+        let (joined, _) = joined_fleet(bench.now);
         store
             .join_fleet(&joined, first, &origin(), bench.now)
             .unwrap();

@@ -1,7 +1,7 @@
 //! A host's certificate is renewed. On the server that tells a host from a copy of it: each certificate can be renewed once.
 //!
 //! A host keeps the key for which it asks for a certificate before it asks. If the answer is lost, it asks again with the same
-//! key, and gets the same answer. Somebody who asks for another key with a certificate that was renewed before has a copy of
+//! key, and gets the same answer. A host that asks for another key with a certificate that has been renewed already is a copy of
 //! the host, or the host was set back to an older state of itself: which of the two is right cannot be told, so neither is let
 //! in until an administrator comes.
 
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::fleet::{HostJoin, NewHost};
     use crate::sql::fleet::HostRights;
-    use crate::testing::{Bench, origin};
+    use crate::testing::{Bench, joined_fleet, origin};
 
     const TOKEN: [u8; 32] = [1; 32];
 
@@ -248,19 +248,7 @@ mod tests {
     fn a_host_asks_with_one_key_until_it_has_the_certificate_and_has_it_after_a_restart() {
         let bench = Bench::new();
         let store = bench.create();
-        let fleet = JoinedFleet {
-            fleet: "f".into(),
-            host: "h".into(),
-            name: "web1".into(),
-            joined_at: bench.now,
-            servers: Vec::new(),
-            renewed: None,
-        };
-        let policy = twofa_core::FleetPolicy {
-            fleet: "f".into(),
-            version: 1,
-            rulebook: twofa_core::Rulebook::default(),
-        };
+        let (fleet, policy) = joined_fleet(bench.now);
         store
             .join_fleet(&fleet, &policy, &origin(), bench.now)
             .unwrap();

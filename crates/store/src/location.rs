@@ -20,7 +20,7 @@ pub struct Location {
     pub database: PathBuf,
     /// The key that seals what is secret in it.
     pub key: PathBuf,
-    /// The file that says which database of PostgreSQL's is the store. Without it, the store is [`Self::database`].
+    /// The file that says which PostgreSQL database is the store. Without it, the store is [`Self::database`].
     pub server: PathBuf,
 }
 
@@ -81,7 +81,7 @@ impl Location {
         let mut file = create_new(path, 0o644)?;
         writeln!(
             file,
-            "# The database of PostgreSQL's that the store is in, see twofad(8).\n{address}"
+            "# The PostgreSQL database that the store is in, see twofad(8).\n{address}"
         )
         .and_then(|()| file.sync_all())
         .map_err(StoreError::file("write", path))?;

@@ -94,7 +94,7 @@ fn preview(view: &View<'_>, changed: &[(&str, &str)]) -> Result<Rulebook, StoreE
     Ok(Rulebook::new(machine, policy::classes(view.db)?)?)
 }
 
-/// `settings` with those of `changed` in the place of theirs.
+/// `settings`, with each one that is in `changed` replaced.
 fn with_changed(
     mut settings: Vec<(String, String)>,
     changed: &[(&str, &str)],

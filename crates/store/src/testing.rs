@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::unistd::{getegid, geteuid};
 use tempfile::TempDir;
-use twofa_core::{Account, App, Channel, Key, Parameters, Timestamp};
+use twofa_core::{Account, App, Channel, FleetPolicy, Key, Parameters, Rulebook, Timestamp};
 
 use crate::event::{LoginOrigin, Record};
 use crate::sql::Sql;
-use crate::{Event, EventFilter, Generation, Location, NewApp, Origin, Owner, Store};
+use crate::{Event, EventFilter, Generation, JoinedFleet, Location, NewApp, Origin, Owner, Store};
 
 pub(crate) struct Bench {
     pub location: Location,
@@ -175,6 +175,24 @@ pub(crate) fn app(label: &str) -> NewApp {
             used: None,
         },
     }
+}
+
+/// A fleet that a machine joined at `now` as web1, and its policy.
+pub(crate) fn joined_fleet(now: Timestamp) -> (JoinedFleet, FleetPolicy) {
+    let joined = JoinedFleet {
+        fleet: "f".into(),
+        host: "h".into(),
+        name: "web1".into(),
+        joined_at: now,
+        servers: Vec::new(),
+        renewed: None,
+    };
+    let policy = FleetPolicy {
+        fleet: "f".into(),
+        version: 1,
+        rulebook: Rulebook::default(),
+    };
+    (joined, policy)
 }
 
 pub(crate) fn origin() -> Origin {

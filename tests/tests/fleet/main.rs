@@ -107,18 +107,6 @@ fn assert_refused(mut terminal: Terminal, user: &str) -> String {
     screen
 }
 
-/// A login of root's at the console.
-fn assert_console_works(host: &Machine) {
-    let mut console = host.terminal("login");
-    console.expect("login:");
-    console.type_line("root");
-    console.expect("Password:");
-    console.type_line("the password of root");
-    console.expect("root@vm:~# ");
-    console.type_line("exit");
-    console.expect_end();
-}
-
 #[test]
 fn a_code_lets_in_on_one_host_and_is_refused_on_the_other_within_the_second() {
     let (server, phone) = server();
@@ -170,7 +158,7 @@ fn a_host_that_is_removed_while_a_code_is_typed_is_refused_and_so_is_its_next_lo
 
     let screen = assert_refused(log_in(&web1, "alice"), "alice");
     assert!(screen.contains("not a member of the fleet"), "{screen}");
-    assert_console_works(&web1);
+    web1.assert_console_works();
 }
 
 #[test]
@@ -185,7 +173,7 @@ fn with_the_cable_pulled_shared_accounts_are_refused_in_words_and_others_are_the
         screen.contains("No server of the fleet can be reached"),
         "{screen}"
     );
-    assert_console_works(&web1);
+    web1.assert_console_works();
     assert_in(log_in(&web1, "carol"), "carol");
 
     cable.plug_in();
@@ -286,7 +274,7 @@ fn a_machine_that_is_half_a_host_lets_in_nobody_but_root_until_it_leaves() {
             "{screen}"
         );
     }
-    assert_console_works(&web1);
+    web1.assert_console_works();
 
     web1.run("mv /root/host.toml /etc/twofa/fleet").ok();
     web1.run("echo 0123456789abcdef0123456789abcdef >/etc/machine-id")

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    assert_console_works, assert_in, assert_refused, at_the_code_prompt, host, join, log_in, server,
-};
+use super::{assert_in, assert_refused, at_the_code_prompt, host, join, log_in, server};
 use twofa_e2e::Machine;
 
 const COPY: &str = "/var/lib/twofa/fleet-policy";
@@ -78,7 +76,7 @@ fn a_copy_that_is_changed_cut_off_or_older_lets_no_shared_account_in_until_a_ser
         web1.run(&damage).ok();
         let screen = assert_refused(log_in(&web1, "alice"), "alice");
         assert!(screen.contains(DAMAGED), "{damage}: {screen}");
-        assert_console_works(&web1);
+        web1.assert_console_works();
         web1.run(&format!("cp -p /root/good {COPY}")).ok();
         let screen = assert_refused(log_in(&web1, "alice"), "alice");
         assert!(

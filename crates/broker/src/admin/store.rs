@@ -1,4 +1,4 @@
-//! Where the store of this machine is: in a file or in a database of PostgreSQL's.
+//! Where the store of this machine is: in a file or in a PostgreSQL database.
 
 pub use twofa_store::Moved;
 use twofa_store::Store;

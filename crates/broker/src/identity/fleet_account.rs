@@ -6,7 +6,7 @@ use twofa_store::Store;
 use super::accounts;
 use super::person::PersonError;
 
-/// The uids from here on are given to people of whom the host's is another's here. No account has one of them.
+/// From here on, uids stand for people whose uid on the host belongs to another account on the server. No account has one.
 const FIRST_OF_NOBODY: u32 = 0xF000_0000;
 
 /// The account that is on record here, or is to be, for the one that a host has as `claimed`. Root is never one of them: that is

@@ -173,7 +173,7 @@ pub enum Command {
     /// Have this machine leave its fleet (root)
     #[command(after_help = "Example:\n  twofa leave --yes")]
     Leave(LeaveArguments),
-    /// Move the store to a database of PostgreSQL's, or back (root)
+    /// Move the store to a PostgreSQL database, or back (root)
     #[command(subcommand)]
     Store(StoreCommand),
     /// Show and change at which PAM services a code is asked for, and prove who gets in

@@ -1,11 +1,11 @@
-//! The store: in a file, or in a database of PostgreSQL's.
+//! The store: in a file, or in a PostgreSQL database.
 
 use clap::{Args, Subcommand};
 
 /// The commands about the store.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Move the store to a database of PostgreSQL's, or back to a file
+    /// Move the store to a PostgreSQL database, or back to a file
     ///
     /// The database must exist and be empty. Everything is moved, rows are counted, and what it was moved from is closed: at no
     /// time can a code be used in both. A move that was interrupted is finished by the same command.

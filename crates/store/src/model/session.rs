@@ -9,7 +9,7 @@ use crate::event::{Proof, SessionFields};
 /// A session that begins. Its service, host and terminal are those of the origin.
 #[derive(Debug, Clone)]
 pub struct NewSession<'a> {
-    /// As whom it runs.
+    /// The account that it runs as.
     pub account: &'a Account,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot: &'a str,
@@ -26,7 +26,7 @@ pub struct NewSession<'a> {
 pub struct StoredSession {
     /// Its number, by which it is ended.
     pub id: i64,
-    /// As whom it runs.
+    /// The account that it runs as.
     pub account: Account,
     /// `/proc/sys/kernel/random/boot_id` when it began.
     pub boot: String,

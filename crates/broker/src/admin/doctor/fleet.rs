@@ -7,12 +7,12 @@ use twofa_core::{Account, Policy, Timestamp};
 use twofa_fleet::certificate::{key_and_end, read_pem};
 use twofa_store::Rules;
 
-use super::finding::{Finding, FleetFinding};
+use super::finding::{Finding, FleetFinding, Part};
 use crate::admin::{AdminError, Administration};
 use crate::fleet::files::FleetDirectory;
 use crate::fleet::membership::NotRefreshed;
 use crate::fleet::{policy_copy, shared};
-use crate::identity::accounts;
+use crate::identity::accounts::{self, NameServiceError};
 
 /// How long the servers may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -25,17 +25,23 @@ const CLOCK_TOLERANCE: u64 = 15;
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
     let rules = admin.store().rules_in_force()?;
     let directory = FleetDirectory::default();
-    let found = if directory.is_server() {
+    if directory.is_server() {
         let version = admin.store().policy_version()?;
-        vec![FleetFinding::Server { version }]
-    } else if rules.fleet.is_some() || directory.host_file().exists() {
-        let mut found = host(admin, &rules, &directory);
-        found.extend(same_uids(rules.rulebook.machine()));
-        found
-    } else {
-        Vec::new()
-    };
-    Ok(found.into_iter().map(Finding::Fleet).collect())
+        return Ok(vec![Finding::Fleet(FleetFinding::Server { version })]);
+    }
+    if rules.fleet.is_none() && !directory.host_file().exists() {
+        return Ok(Vec::new());
+    }
+    let found = host(admin, &rules, &directory).into_iter();
+    let mut found: Vec<_> = found.map(Finding::Fleet).collect();
+    match same_uids(rules.rulebook.machine()) {
+        Ok(same) => found.extend(same.into_iter().map(Finding::Fleet)),
+        Err(error) => found.push(Finding::NotExamined {
+            part: Part::Fleet,
+            error: error.to_string(),
+        }),
+    }
+    Ok(found)
 }
 
 fn host(admin: &Administration, rules: &Rules, directory: &FleetDirectory) -> Vec<FleetFinding> {
@@ -96,24 +102,32 @@ fn certificate_end(directory: &FleetDirectory) -> Option<Timestamp> {
 }
 
 /// The uids that a shared account has in common with one of the host's own.
-fn same_uids(policy: &Policy) -> Vec<FleetFinding> {
+fn same_uids(policy: &Policy) -> Result<Vec<FleetFinding>, NameServiceError> {
     mixed(accounts::shared_uids(), |account| {
-        shared::is_shared(policy, account).unwrap_or_default()
+        shared::is_shared(policy, account)
     })
 }
 
-fn mixed(
+fn mixed<E>(
     uids: BTreeMap<u32, Vec<String>>,
-    is_shared: impl Fn(&Account) -> bool,
-) -> Vec<FleetFinding> {
-    let finding = |(uid, names): (u32, Vec<String>)| {
-        let account = |name: String| Account { name, uid };
-        let (shared, own): (Vec<_>, Vec<_>) = names.into_iter().map(account).partition(&is_shared);
-        let shared = shared.into_iter().next()?;
-        let own: Vec<_> = own.into_iter().map(|account| account.name).collect();
-        (!own.is_empty()).then_some(FleetFinding::SameUid { shared, own })
-    };
-    uids.into_iter().filter_map(finding).collect()
+    is_shared: impl Fn(&Account) -> Result<bool, E>,
+) -> Result<Vec<FleetFinding>, E> {
+    let mut found = Vec::new();
+    for (uid, names) in uids {
+        let (mut shared, mut own) = (None, Vec::new());
+        for name in names {
+            let account = Account { name, uid };
+            if !is_shared(&account)? {
+                own.push(account.name);
+            } else if shared.is_none() {
+                shared = Some(account);
+            }
+        }
+        if let Some(shared) = shared.filter(|_| !own.is_empty()) {
+            found.push(FleetFinding::SameUid { shared, own });
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -126,12 +140,14 @@ mod tests {
             (1000, vec!["alice".to_owned(), "local".to_owned()]),
             (1001, vec!["bob".to_owned(), "bobby".to_owned()]),
         ]);
-        let found = mixed(uids, |account| account.name != "local");
+        let found = mixed(uids.clone(), |account| Ok::<_, ()>(account.name != "local"));
         let shared = Account {
             name: "alice".into(),
             uid: 1000,
         };
         let own = vec!["local".to_owned()];
-        assert_eq!(found, [FleetFinding::SameUid { shared, own }]);
+        assert_eq!(found, Ok(vec![FleetFinding::SameUid { shared, own }]));
+        // A name service that fails has not said that the account is the host's own.
+        assert_eq!(mixed(uids, |_| Err("it fails")), Err("it fails"));
     }
 }

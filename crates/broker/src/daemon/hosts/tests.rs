@@ -321,7 +321,7 @@ fn what_a_host_may_not_claim_is_refused() {
     }
 }
 
-/// Everything that a host can say around a claim: as whom it asks, in which phase, and what it says of the password.
+/// Everything that a host can add to a claim: the account, the phase, and the result of the password.
 fn circumstances(login: &HostLogin) -> Vec<HostLogin> {
     let mut all = Vec::new();
     for first_factor in [

@@ -1,4 +1,4 @@
-//! The schema of a database of PostgreSQL's, which several servers use at once, of this release and the one before.
+//! The schema of a PostgreSQL database, which several servers use at once, of this release and the one before.
 //!
 //! A migration is therefore a step that both can live with: it *expands* the schema, by what the older program does not look at.
 //! A step that takes away what only older programs use *contracts* it, and comes a release later; it says which program is

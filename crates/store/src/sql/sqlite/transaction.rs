@@ -1,4 +1,4 @@
-//! A transaction of SQLite's.
+//! A SQLite transaction.
 
 use std::ops::Deref;
 
