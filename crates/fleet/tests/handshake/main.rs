@@ -1,7 +1,11 @@
-//! Hosts and servers with right and wrong certificates, over real connections.
+//! Hosts and servers with right and wrong certificates, over real connections. [`failover`] is what a host does when a server
+//! is gone or cannot decide.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::net::{Ipv4Addr, TcpListener};
+mod failover;
+
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -245,82 +249,72 @@ fn a_request_whose_signature_is_not_its_key_s_is_not_signed() {
     assert!(authority.sign_host(b"", &fleet.id, &id, now()).is_err());
 }
 
-/// Serves logins on `listener` by refusing them; returns how many connections it took for `logins`.
-fn refuse(
-    listener: TcpListener,
-    config: Arc<ServerConfig>,
-    logins: usize,
-) -> thread::JoinHandle<usize> {
-    thread::spawn(move || {
-        let (mut connections, mut served) = (0, 0);
-        while served < logins {
-            let (socket, _) = listener.accept().unwrap();
-            connections += 1;
-            let accepted = stream::accept(config.clone(), socket, Instant::now() + TIME);
-            let mut link = accepted.unwrap().link;
-            while served < logins {
-                let Ok(FromHost::Login(_)) = link.receive() else {
-                    break;
-                };
-                link.send(&FromServer::Accepted(None)).unwrap();
-                let why = "no".to_owned();
-                let verdict = Verdict::Denied;
-                link.send(&FromServer::Done { verdict, why }).unwrap();
-                served += 1;
-            }
-        }
-        connections
-    })
+/// A client that takes whatever a server gives it to resume a session with.
+fn greedy(own: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::clone(own);
+    config.resumption = rustls::client::Resumption::in_memory_sessions(8);
+    config.enable_early_data = true;
+    Arc::new(config)
 }
 
 #[test]
-fn logins_share_a_connection_and_a_server_that_is_gone_is_passed_over() {
+fn no_session_is_resumed_so_that_each_connection_has_its_certificate_checked() {
     let fleet = make_fleet(now()).unwrap();
     let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    let config = server_config(&fleet, &server, &fleet);
+    let host = greedy(&host_config(&fleet, &host));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    // It accepts connections, and says nothing.
-    let address = |listener: &TcpListener| Address {
-        name: "localhost".to_owned(),
-        port: listener.local_addr().unwrap().port(),
-    };
-    let servers = vec![address(&gone), address(&listener)];
-    let serving = refuse(listener, server_config(&fleet, &server, &fleet), 3);
-    let servers = Servers::new(host_config(&fleet, &host), servers);
-    for i in 0..3 {
-        let begin = Instant::now();
-        let mut conversation = servers
-            .open(&HostLogin::default(), Instant::now() + TIME)
-            .unwrap();
-        let waited = begin.elapsed();
-        assert_eq!(
-            waited > Duration::from_millis(1500),
-            i == 0,
-            "{i} {waited:?}"
-        );
-        let message = conversation.receive(Instant::now() + TIME).unwrap();
-        assert!(matches!(
-            message,
-            FromServer::Done {
-                verdict: Verdict::Denied,
-                ..
-            }
-        ));
-        conversation.finish();
+    let address = listener.local_addr().unwrap();
+    let serving = thread::spawn(move || {
+        for _ in 0..3 {
+            let (socket, _) = listener.accept().unwrap();
+            let accepted = stream::accept(config.clone(), socket, Instant::now() + TIME);
+            let mut link = accepted.unwrap().link;
+            link.send(&FromServer::Accepted(None)).unwrap();
+            let _: Result<FromHost, _> = link.receive();
+        }
+    });
+    for _ in 0..3 {
+        let name = "localhost".try_into().unwrap();
+        let connection = rustls::ClientConnection::new(host.clone(), name).unwrap();
+        let socket = TcpStream::connect(address).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, socket);
+        // A ticket would have come before the first byte.
+        stream.read_exact(&mut [0]).unwrap();
+        let handshake = stream.conn.handshake_kind();
+        assert_eq!(handshake, Some(rustls::HandshakeKind::Full));
+        assert_eq!(stream.conn.tls13_tickets_received(), 0);
+        assert!(!stream.conn.is_early_data_accepted());
     }
-    assert_eq!(serving.join().unwrap(), 1);
+    serving.join().unwrap();
 }
 
 #[test]
-fn without_a_server_the_reason_is_given_for_each() {
+fn an_older_protocol_or_none_is_refused_by_both_ends() {
     let fleet = make_fleet(now()).unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let name = "127.0.0.1".to_owned();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let servers = vec![Address { name, port }];
-    let servers = Servers::new(host_config(&fleet, &host_of(&fleet, now())), servers);
-    let opened = servers.open(&HostLogin::default(), Instant::now() + TIME);
-    let error = opened.unwrap_err().to_string();
-    assert!(error.contains(&format!("127.0.0.1:{port}: ")), "{error}");
+    let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    let (server, host) = (
+        server_config(&fleet, &server, &fleet),
+        host_config(&fleet, &host),
+    );
+    assert!(meet(server.clone(), &host).is_ok());
+    for protocols in [
+        vec![],
+        vec![b"twofa/0".to_vec()],
+        vec![b"http/1.1".to_vec()],
+    ] {
+        let mut old_host = ClientConfig::clone(&host);
+        old_host.alpn_protocols.clone_from(&protocols);
+        assert!(meet(server.clone(), &Arc::new(old_host)).is_err());
+        let mut old_server = ServerConfig::clone(&server);
+        old_server.alpn_protocols = protocols;
+        assert!(meet(Arc::new(old_server), &host).is_err());
+    }
+    // Who offers both gets the one that is known.
+    let mut both = ClientConfig::clone(&host);
+    both.alpn_protocols.insert(0, b"twofa/0".to_vec());
+    assert!(matches!(
+        meet(server, &Arc::new(both)),
+        Ok((Protocol::Fleet, _))
+    ));
 }
