@@ -23,6 +23,9 @@ pub struct EnrolledApp {
     pub label: String,
     /// When it was enrolled.
     pub enrolled_at: Timestamp,
+    /// It is a token that counts, and codes of it may have been used that are not on record: it takes two in a row until one
+    /// is accepted again.
+    pub must_resync: bool,
     /// The app itself.
     pub app: App,
 }

@@ -168,6 +168,7 @@ fn user() -> impl Strategy<Value = User> {
                 id: 1,
                 label: "phone".into(),
                 enrolled_at: NOW,
+                must_resync: false,
                 app,
             });
             let contact = |has: bool| {

@@ -34,13 +34,18 @@ pub(crate) fn open_enrolled(
     owner: &Account,
     record: AppRecord,
 ) -> Result<EnrolledApp, StoreError> {
-    let used = record.used.map(u64::try_from).transpose();
-    let used = used
-        .map_err(|_| StoreError::Damaged(format!("an app of {} counts backwards", owner.name)))?;
+    // Negative: see `apps::suspect_tokens`.
+    let must_resync = record.used.is_some_and(i64::is_negative);
+    let used = match record.used {
+        Some(used) if must_resync => used.checked_neg().and_then(|codes| codes.checked_sub(2)),
+        used => used,
+    };
+    let used = used.and_then(|used| u64::try_from(used).ok());
     Ok(EnrolledApp {
         id: record.id,
         label: record.label,
         enrolled_at: record.enrolled_at,
+        must_resync,
         app: open(key, enrolled(record.id, owner), &record.app, used)?,
     })
 }

@@ -148,6 +148,35 @@ mod tests {
     }
 
     #[test]
+    fn a_token_under_suspicion_keeps_its_counter_until_a_code_is_accepted() {
+        let bench = Bench::new();
+        let store = bench.create();
+        for (label, used) in [("fresh", None), ("first", Some(0)), ("worn", Some(7))] {
+            let mut new = app(label);
+            new.app.used = used;
+            new.app.parameters = Parameters::new(OtpKind::Counter, Algorithm::Sha1, 6).unwrap();
+            let generation = Bench::generation(&store, &alice());
+            store
+                .enrol_app(&alice(), generation, &new, &origin(), bench.now)
+                .unwrap();
+        }
+        let suspect = || store.change(&origin(), bench.now, |tx| apps::suspect_tokens(tx.db));
+        let found = || {
+            let apps = store.snapshot(&alice()).unwrap().user.apps.into_iter();
+            apps.map(|app| (app.app.used, app.must_resync))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found(), [(None, false), (Some(0), false), (Some(7), false)]);
+        for _ in 0..2 {
+            suspect().unwrap();
+            assert_eq!(found(), [(None, true), (Some(0), true), (Some(7), true)]);
+        }
+        let marked = store.change(&origin(), bench.now, |tx| apps::mark_used(tx.db, 3, 9));
+        assert!(marked.unwrap());
+        assert_eq!(found()[2], (Some(9), false));
+    }
+
+    #[test]
     fn a_shared_key_is_nowhere_in_the_file() {
         let bench = Bench::on_file();
         let store = bench.create();

@@ -50,8 +50,8 @@ impl Store {
         self.read(|view| setback(view, seen.clone()))
     }
 
-    /// Has the database count as the right one: each step up to `now`, and the next, counts as used, no device is trusted, and
-    /// no app is pending.
+    /// Has the database count as the right one: each step up to `now`, and the next, counts as used, tokens that count must
+    /// show two codes in a row, no device is trusted, and no app is pending.
     pub fn resume(&self, origin: &Origin, now: Timestamp) -> Result<Setback, StoreError> {
         let seen = self.last_mark()?;
         let setback = self.change(origin, now, |tx| {
@@ -59,6 +59,7 @@ impl Store {
             let until = setback.lost.as_ref().map_or(now, |lost| lost.at.max(now));
             marks::resume(tx.db, until)?;
             apps::use_up(tx.db, now, WINDOW_STEPS)?;
+            apps::suspect_tokens(tx.db)?;
             apps::delete_everybodys_pending(tx.db)?;
             conversations::delete_all(tx.db)?;
             tickets::forget_grants(tx.db, None)?;

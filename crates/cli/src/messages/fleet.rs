@@ -64,7 +64,8 @@ pub(crate) fn setback(setback: &Setback) -> Vec<String> {
     if !tokens.is_empty() {
         let names = names(tokens);
         warnings.push(format!(
-            "codes of tokens that count and were used since then work once more; these people have one: {names}"
+            "counter-based tokens (HOTP) are accepted only after two codes in a row, because it is not known which codes were \
+             used since then; these people have one: {names}"
         ));
     }
     if !hosts.is_empty() {

@@ -44,7 +44,12 @@ pub fn check_app_code<'a>(
         let resumed = pending.filter(|pending| pending.app == enrolled.id);
         let verification = match resumed.map(|pending| enrolled.app.resync(pending.count, code)) {
             Some(accepted @ Verification::Accepted { .. }) => accepted,
-            _ => enrolled.app.verify(code, now),
+            _ => match enrolled.app.verify(code, now) {
+                Verification::Accepted { count } if enrolled.must_resync => {
+                    Verification::Ahead { count }
+                }
+                verification => verification,
+            },
         };
         match verification {
             Verification::Accepted { count } => {
@@ -84,6 +89,7 @@ mod tests {
             id: *id,
             label: format!("token {id}"),
             enrolled_at: NOW,
+            must_resync: false,
             app: App {
                 parameters,
                 key: Key::new(b"12345678901234567890".to_vec()).unwrap(),
@@ -139,6 +145,27 @@ mod tests {
                 pending: None
             }
         ));
+    }
+
+    #[test]
+    fn a_token_that_must_be_resynchronised_is_accepted_with_two_codes_in_a_row() {
+        let mut tokens = tokens(&[1]);
+        tokens[0].must_resync = true;
+        let check = |code: &str, pending| check_app_code(&tokens, code, pending, NOW);
+        let pending = |outcome: &AppCodeOutcome<'_>| match outcome {
+            AppCodeOutcome::Refused {
+                why: Verification::Ahead { .. },
+                pending,
+            } => *pending,
+            other => panic!("{other:?}"),
+        };
+        let first = pending(&check(CODES[3], None));
+        // Not the same again, nor one that does not follow.
+        for other in [CODES[3], CODES[5]] {
+            let outcome = check(other, first);
+            assert_eq!(accepted(&outcome), None, "{outcome:?}");
+        }
+        assert_eq!(accepted(&check(CODES[4], first)), Some((1, 4)));
     }
 
     #[test]

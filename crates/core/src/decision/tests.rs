@@ -23,6 +23,7 @@ fn enrolled() -> Vec<EnrolledApp> {
         id: 1,
         label: "phone".into(),
         enrolled_at: NOW,
+        must_resync: false,
         app,
     }]
 }

@@ -30,7 +30,7 @@ pub(crate) struct AppRecord {
     pub id: i64,
     pub label: String,
     pub app: SealedApp,
-    /// The highest step or counter that was accepted.
+    /// The highest step or counter that was accepted; negative: see [`suspect_tokens`].
     pub used: Option<i64>,
     pub enrolled_at: Timestamp,
 }
@@ -110,6 +110,15 @@ pub(crate) fn use_up(db: &Db<'_>, now: Timestamp, more: u16) -> Result<(), Store
     let sql = "UPDATE app SET used = ?1 / period + ?2
                WHERE period IS NOT NULL AND (used IS NULL OR used < ?1 / period + ?2)";
     db.execute(sql, values![now, u32::from(more)]).map(drop)
+}
+
+/// Has each token that counts (HOTP) show two codes in a row before one is accepted again: codes may have been used that are
+/// not on record. A token of which `n` codes are used up, the last of them with the counter n − 1, has −1 − n in `used`
+/// meanwhile.
+pub(crate) fn suspect_tokens(db: &Db<'_>) -> Result<(), StoreError> {
+    let sql = "UPDATE app SET used = -2 - coalesce(used, -1)
+               WHERE period IS NULL AND (used IS NULL OR used >= 0)";
+    db.execute(sql, values![]).map(drop)
 }
 
 /// The users who have tokens that count (HOTP).
