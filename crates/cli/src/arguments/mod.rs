@@ -86,7 +86,10 @@ pub struct Whose {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show your status: what is enrolled, and whether logins ask for it
-    #[command(after_help = "Examples:\n  twofa status\n  twofa status --json")]
+    #[command(
+        after_help = "On a server or host of a fleet, root also sees which version of the policy is in force.\n\n\
+                      Examples:\n  twofa status\n  twofa status --json"
+    )]
     Status {
         /// The user it is about.
         #[command(flatten)]

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
+use twofa_broker::admin::policy::PolicyVersion;
 use twofa_broker::admin::users::StatusKind;
 use twofa_broker::{
     AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, SecurityKeyReport,
@@ -16,7 +17,7 @@ use twofa_core::Timestamp;
 
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
 use crate::error::CommandError;
-use crate::messages::{enrol, rfc3339, status, user as texts};
+use crate::messages::{enrol, policy, rfc3339, status, user as texts};
 use crate::output::Output;
 use crate::qr_file::QrPath;
 use crate::terminal::StandardTerminal;
@@ -50,6 +51,9 @@ struct Record {
     trust: BTreeMap<String, u64>,
     /// How the account differs from the one on record.
     difference: Option<String>,
+    /// For root in a fleet: what is in force of its policy.
+    #[serde(flatten)]
+    policy: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,6 +120,7 @@ fn key(key: &SecurityKeyReport) -> KeyRecord {
 pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), CommandError> {
     let suffix = suffix(user.as_deref());
     let report = report(user)?;
+    let policy = policy_version()?;
     let record = Record {
         user: report.user.clone(),
         uid: report.uid,
@@ -145,8 +150,23 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
             .map(|at| rfc3339(Timestamp::from_unix(at))),
         trust: report.trust.iter().cloned().collect(),
         difference: report.difference.clone(),
+        policy: policy.iter().flat_map(policy::version_fields).collect(),
     };
-    output.object(&record, |out| status::show(&report, &suffix, out))
+    output.object(&record, |out| {
+        status::show(&report, &suffix, out)?;
+        match &policy {
+            Some(version) => writeln!(out, "\n{}", policy::version(version)),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Which version of the fleet's policy is in force here, for root; `None`: in no fleet.
+fn policy_version() -> Result<Option<PolicyVersion>, CommandError> {
+    if !client::is_root() {
+        return Ok(None);
+    }
+    Ok(client::open()?.policy_version()?)
 }
 
 pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {

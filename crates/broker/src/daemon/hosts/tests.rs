@@ -1,3 +1,4 @@
+mod stolen;
 mod upkeep;
 
 use super::*;
@@ -125,19 +126,23 @@ impl Server {
 
     /// The same for a host that has joined as `web1`.
     fn joined(&self) -> Issued {
+        self.joined_as("web1", [1; 32])
+    }
+
+    fn joined_as(&self, name: &str, token: [u8; 32]) -> Issued {
         let (issued, id) = self.signed();
         let origin = Origin::command_line(0);
         let new = NewHost {
             id: id.to_string(),
-            name: "web1".into(),
+            name: name.into(),
             rights: HostRights::default(),
-            token: [1; 32],
+            token,
         };
         self.store.add_host(&new, &origin, now()).unwrap();
         let der = &read_pem(&issued.certificate).unwrap()[0];
         let (key, key_until) = certificate::key_and_end(der).unwrap();
         let join = HostJoin {
-            token: [1; 32],
+            token,
             key,
             key_until,
         };

@@ -214,3 +214,79 @@ fn a_prompt_that_is_left_ends_and_is_on_record() {
         assert_eq!(bench.refusals(), [RefusalReason::GivenUp]);
     }
 }
+
+#[test]
+fn a_claim_that_is_refused_or_without_the_first_factor_has_no_code_sent() {
+    let bench = by_mail();
+    let of = |user: &str, uid| HostLogin {
+        user: user.to_owned(),
+        uid,
+        ..login(&bench)
+    };
+    let alice = &bench.alice;
+    let mut claims = vec![
+        of("root", 0),
+        of(&alice.name, 0),
+        of(&alice.name, alice.uid + 1),
+        of("stranger", alice.uid),
+        of("stranger", 4_000_000),
+    ];
+    for first_factor in [wire::FirstFactor::Unknown, wire::FirstFactor::LaterLine] {
+        claims.push(HostLogin {
+            first_factor,
+            ..login(&bench)
+        });
+    }
+    for (number, claim) in (1..).zip(&claims) {
+        let claim = HostLogin {
+            conversation: [number; 16],
+            ..claim.clone()
+        };
+        let said = open(&bench, &claim);
+        let shown = format!("{said:?}");
+        assert!(!shown.contains("example.org"), "{claim:?} {shown}");
+        assert_ne!(verdict(&said), Some(wire::Verdict::Passed));
+    }
+    assert_eq!(bench.mailbox.destinations(), [""; 0]);
+    assert_eq!(bench.failures(), 0);
+    // The same host with the first factor has it sent.
+    open(&bench, &login(&bench));
+    assert_eq!(bench.mailbox.destinations(), ["alice@example.org"]);
+}
+
+#[test]
+fn a_certificate_that_ends_while_a_code_is_typed_lets_nobody_in() {
+    let bench = by_mail();
+    let key = [4; 32];
+    let new = NewHost {
+        id: "web3".into(),
+        name: "web3".into(),
+        rights: HostRights::default(),
+        token: key,
+    };
+    let (store, now) = (&bench.store, clock());
+    store.add_host(&new, &bench.origin, now).unwrap();
+    let join = HostJoin {
+        token: key,
+        key,
+        key_until: now.after(60),
+    };
+    assert!(store.join_host(join, &bench.origin, now).unwrap());
+    let host = store.host_by_key(&key, now).unwrap();
+    let begun = begin(bench.services(), key, host.clone(), &login(&bench)).unwrap();
+    assert!(matches!(begun, Reply::Say(said) if prompt(&said).contains("a***e@example.org")));
+
+    pass(60);
+    // With the next message the host is looked up. Even if it had been found a moment before, nothing would pass.
+    let found = store.host_by_key(&key, clock());
+    assert!(matches!(found, Err(StoreError::HostRefused)), "{found:?}");
+    let answer = HostAnswer {
+        conversation: ID,
+        number: 1,
+        deadline: 15_000,
+        answer: Some(Secret::from(bench.mailbox.code().as_str())),
+    };
+    let said = go_on(bench.services(), key, &host, &answer);
+    assert!(matches!(said, Err(StoreError::HostRefused)), "{said:?}");
+    assert_eq!(passes(&bench), 0);
+}
