@@ -5,23 +5,30 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use twofa_e2e::{Authenticator, FIRST_FACTOR, Machine, Postgres, Terminal};
+use twofa_e2e::{FIRST_FACTOR, Machine, Postgres, Process, Terminal};
 
 const LOGIN: &str = "pamtester testapp alice authenticate";
-/// Somebody's commit waits for the standby.
-const WAITS: &str = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+/// The commit of a login waits for the standby.
+const WAITS: &str = "SELECT count(*) > 0 FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE wait_event = 'SyncRep' AND relation = '\\\"user\\\"'::regclass";
 const CANCEL: &str =
     "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+const TERMINATE: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+/// A login waits for the row of a person.
+const AT_THE_ROW: &str = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+/// Codes of alice's token.
+const TOKEN_CODES: usize = 5;
 
-/// A server on which alice is enrolled, and her phone.
-fn server() -> (Machine, Authenticator) {
+/// A server on which alice has a token, and its codes.
+fn server() -> (Machine, impl Iterator<Item = String>) {
     let server = Machine::new()
         .policy("optional")
         .command("twofa policy set fleet.accounts=alice")
         .user("alice")
         .build();
-    let phone = server.enrol("alice");
-    (server, phone)
+    let codes = server.enrol_token("alice", TOKEN_CODES);
+    (server, codes.into_iter())
 }
 
 /// Moves the store of `server` to a primary with a synchronous standby, and serves hosts from there.
@@ -97,13 +104,13 @@ fn wait_until_served(primary: Postgres<'_>) {
 
 #[test]
 fn without_the_standby_nobody_gets_in_and_is_told_so_and_the_console_works() {
-    let (server, phone) = server();
+    let (server, mut codes) = server();
     let [primary, standby] = serve(&server);
     let web1 = host();
     let _cable = server.take_in(&web1, "web1", 1);
-    assert_in(log_in(&web1, &phone.next_code()));
+    assert_in(log_in(&web1, &codes.next().unwrap()));
 
-    let code = phone.next_code();
+    let code = codes.next().unwrap();
     let mut terminal = at_the_prompt(&web1);
     standby.stop();
     terminal.type_line(&code);
@@ -119,32 +126,70 @@ fn without_the_standby_nobody_gets_in_and_is_told_so_and_the_console_works() {
     wait_until_served(primary);
     // The commit that was waiting is there by now: that code was used.
     assert_used(log_in(&web1, &code));
-    assert_in(log_in(&web1, &phone.next_code()));
+    assert_in(log_in(&web1, &codes.next().unwrap()));
+}
+
+/// Locks the rows of all people.
+fn hold_rows(server: &Machine, primary: Postgres<'_>) -> Process {
+    let holds = "psql -qAt -h /run/db1 -U twofa twofa -c \
+        'BEGIN; SELECT id FROM \"user\" FOR UPDATE; SELECT pg_sleep(50)'";
+    let holder = server.spawn(holds);
+    primary.wait_for("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    holder
+}
+
+fn release_rows(primary: Postgres<'_>, mut holder: Process) {
+    primary.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    holder.kill();
 }
 
 #[test]
-fn a_commit_that_an_administrator_cancels_lets_nobody_in() {
-    let (server, phone) = server();
+fn a_commit_that_is_cancelled_or_whose_backend_is_ended_or_frozen_lets_nobody_in() {
+    let (server, mut codes) = server();
     let [primary, standby] = serve(&server);
     let web1 = host();
     let _cable = server.take_in(&web1, "web1", 1);
-    standby.stop();
+    for interruption in [CANCEL, TERMINATE] {
+        let mut terminal = at_the_prompt(&web1);
+        // As if the cable between the two had been pulled: the connection stays.
+        standby.freeze();
+        terminal.type_line(&codes.next().unwrap());
+        primary.wait_for(WAITS);
+        primary.query(interruption);
+        let screen = assert_refused(terminal);
+        assert!(screen.contains("cannot be checked"), "{screen}");
+        standby.thaw();
+        wait_until_served(primary);
+    }
 
-    let terminal = log_in(&web1, &phone.next_code());
-    primary.wait_for(WAITS);
-    primary.query(CANCEL);
+    let mut terminal = at_the_prompt(&web1);
+    let holder = hold_rows(&server, primary);
+    let code = codes.next().unwrap();
+    terminal.type_line(&code);
+    primary.wait_for(AT_THE_ROW);
+    let backend = primary.query("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+    server.run(&format!("kill -STOP {backend}")).ok();
+    release_rows(primary, holder);
     let screen = assert_refused(terminal);
     assert!(screen.contains("cannot be checked"), "{screen}");
+    server.run(&format!("kill -CONT {backend}")).ok();
+    // It had committed nothing.
+    assert_in(log_in(&web1, &code));
+    // The two that waited for the standby were committed, and are on record although nobody got in.
+    let log = server.run("twofa log --event passed --json").ok().stdout;
+    assert_eq!(log.matches(r#""event":"passed""#).count(), 3, "{log}");
 }
 
 #[test]
 fn a_frozen_primary_lets_nobody_in_and_the_code_is_good_when_it_goes_on() {
-    let (server, phone) = server();
+    let (server, mut codes) = server();
     let [primary, _] = serve(&server);
     let web1 = host();
     let _cable = server.take_in(&web1, "web1", 1);
 
-    let code = phone.next_code();
+    let code = codes.next().unwrap();
     let mut terminal = at_the_prompt(&web1);
     primary.freeze();
     terminal.type_line(&code);
@@ -157,25 +202,19 @@ fn a_frozen_primary_lets_nobody_in_and_the_code_is_good_when_it_goes_on() {
 
 #[test]
 fn a_server_that_is_killed_while_it_verifies_has_used_no_code_up() {
-    let (server, phone) = server();
+    let (server, mut codes) = server();
     let [primary, _] = serve(&server);
     let web1 = host();
     let _cable = server.take_in(&web1, "web1", 1);
 
     let mut terminal = at_the_prompt(&web1);
-    let holds = "psql -qAt -h /run/db1 -U twofa twofa -c \
-        'BEGIN; SELECT id FROM \"user\" FOR UPDATE; SELECT pg_sleep(50)'";
-    let mut holder = server.spawn(holds);
-    primary.wait_for("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
-    let code = phone.next_code();
+    let holder = hold_rows(&server, primary);
+    let code = codes.next().unwrap();
     terminal.type_line(&code);
-    primary.wait_for("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+    primary.wait_for(AT_THE_ROW);
     server.kill_fleet_server();
     assert_refused(terminal);
-    primary.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
-    );
-    holder.kill();
+    release_rows(primary, holder);
     server.start_fleet_server();
     assert_in(log_in(&web1, &code));
     assert_used(log_in(&web1, &code));
@@ -183,13 +222,13 @@ fn a_server_that_is_killed_while_it_verifies_has_used_no_code_up() {
 
 #[test]
 fn a_server_that_is_killed_between_commit_and_answer_lets_nobody_in_and_nobody_twice() {
-    let (server, phone) = server();
+    let (server, mut codes) = server();
     let [primary, standby] = serve(&server);
     let web1 = host();
     let _cable = server.take_in(&web1, "web1", 1);
 
     standby.stop();
-    let code = phone.next_code();
+    let code = codes.next().unwrap();
     let terminal = log_in(&web1, &code);
     primary.wait_for(WAITS);
     server.kill_fleet_server();
@@ -198,7 +237,7 @@ fn a_server_that_is_killed_between_commit_and_answer_lets_nobody_in_and_nobody_t
     primary.wait_for("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
     server.start_fleet_server();
     assert_used(log_in(&web1, &code));
-    assert_in(log_in(&web1, &phone.next_code()));
+    assert_in(log_in(&web1, &codes.next().unwrap()));
 }
 
 /// People with HOTP tokens, each of whose codes is typed on two hosts at once.

@@ -1,8 +1,10 @@
-//! A fleet of two servers over one PostgreSQL database.
+//! A fleet of two servers over one PostgreSQL database. [`failures`] is what becomes of logins when one of them fails.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
-use twofa_e2e::{Authenticator, Cable, Machine, Output, Terminal, password_of};
+mod failures;
+
+use twofa_e2e::{Authenticator, Cable, FIRST_FACTOR, Machine, Output, Terminal, password_of};
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const PORT: u16 = 6238;
@@ -24,11 +26,20 @@ const DATABASE: &str = "install -d -o postgres /run/db && cd /run/db &&
 
 /// Two machines that can be servers, of which the first is one, has the database, and alice enrolled in it.
 fn servers() -> (Machine, Machine, Authenticator) {
+    let (first, second) = machines();
+    let phone = first.enrol("alice");
+    serve(&first);
+    (first, second, phone)
+}
+
+/// Two machines that can be servers, of which the first has the database.
+fn machines() -> (Machine, Machine) {
     let machine = || {
         Machine::new()
             .policy("mandatory")
             .user("alice")
-            .command("twofa policy set fleet.accounts=alice")
+            .user("bob")
+            .command("twofa policy set fleet.accounts=alice,bob")
             .without_broker()
     };
     let first = machine().build();
@@ -37,12 +48,15 @@ fn servers() -> (Machine, Machine, Authenticator) {
     name(&first, "10.78.0.1 srv1.example.com");
     name(&second, "10.78.0.1 srv1.example.com");
     first.run(DATABASE).ok();
-    let phone = first.enrol("alice");
+    (first, second)
+}
+
+/// Makes the first machine a server of a new fleet.
+fn serve(first: &Machine) {
     first
         .run("twofa fleet init --address srv1.example.com")
         .ok();
-    start(&first);
-    (first, second, phone)
+    start(first);
 }
 
 fn name(machine: &Machine, line: &str) {
@@ -51,11 +65,16 @@ fn name(machine: &Machine, line: &str) {
 
 /// Starts `twofad --server`, as its unit does.
 fn start(server: &Machine) {
+    start_with(server, "");
+}
+
+/// The same with an environment that `env` describes.
+fn start_with(server: &Machine, env: &str) {
     server
-        .run(
+        .run(&format!(
             "setsid setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env \
-             /usr/sbin/twofad --server </dev/null >>/var/log/twofad-server.log 2>&1 & echo $! >/run/server.pid",
-        )
+             env {env} /usr/sbin/twofad --server </dev/null >>/var/log/twofad-server.log 2>&1 & echo $! >/run/server.pid"
+        ))
         .ok();
     server.wait_for_port(PORT);
 }
@@ -88,9 +107,12 @@ fn add_second(first: &Machine, second: &Machine) {
 
 /// A host with a cable to each server, which has joined.
 fn host<'a>(first: &'a Machine, second: &'a Machine) -> (Machine, [Cable<'a>; 2]) {
+    let stack = format!("{FIRST_FACTOR}auth required pam_twofa.so\n");
     let host = Machine::new()
         .policy("optional")
         .user("alice")
+        .user("bob")
+        .pam("testapp", &stack)
         .with_sshd()
         .build();
     let cables = [
