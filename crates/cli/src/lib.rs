@@ -79,6 +79,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Fleet(command) => commands::server::fleet(command),
         Command::Server(command) => commands::server::run(command, output),
         Command::Host(command) => commands::fleet::host(command, output),
+        Command::JoinKey(command) => commands::join_keys::run(command, output),
         Command::Join(arguments) => commands::fleet::join(&arguments),
         Command::Leave(arguments) => commands::fleet::leave(&arguments),
         Command::Store(command) => commands::store::run(command),

@@ -40,6 +40,7 @@ pub mod host_rules;
 pub mod key;
 pub mod lockout;
 pub mod method;
+pub mod name_pattern;
 pub mod policy;
 pub mod rulebook;
 pub mod sent;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
@@ -164,6 +164,28 @@ pub fn request_certificate() -> Result<KeyRequest, CertificateError> {
     Ok(KeyRequest { key, request })
 }
 
+/// The same for a host that joins, and would like to be called `name`.
+pub fn request_to_join(name: &str) -> Result<KeyRequest, CertificateError> {
+    let pair = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let request = params.serialize_request(&pair)?.der().to_vec();
+    let key = PrivateKey::of(&pair);
+    Ok(KeyRequest { key, request })
+}
+
+/// The name that a host would like to have, according to its request; `None`: it does not say.
+pub fn name_in_request(request: &[u8]) -> Result<Option<String>, CertificateError> {
+    let request = CertificateSigningRequestDer::from(request);
+    let request = CertificateSigningRequestParams::from_der(&request)?;
+    let name = request.params.distinguished_name.get(&DnType::CommonName);
+    Ok(match name {
+        Some(DnValue::Utf8String(name)) => Some(name.clone()),
+        _ => None,
+    })
+}
+
 /// The request for a certificate of `key` (PKCS #10, DER).
 pub fn request_for(key: &PrivateKey) -> Result<Vec<u8>, CertificateError> {
     let key = KeyPair::from_pem(key.pem())?;
@@ -311,6 +333,14 @@ pub fn is_due(certificate: &[u8], now: Timestamp) -> Result<bool, CertificateErr
         validity.not_after.timestamp(),
     );
     Ok(now.unix() >= end - (end - start) / 3)
+}
+
+/// When a certificate (DER) of ours was issued.
+pub fn issued_at(certificate: &[u8]) -> Result<Timestamp, CertificateError> {
+    let (_, parsed) =
+        X509Certificate::from_der(certificate).map_err(|_| CertificateError::Unreadable)?;
+    let start = Timestamp::from_unix(parsed.validity().not_before.timestamp());
+    Ok(start.after(BACKDATED))
 }
 
 /// What the store keeps of a certificate (DER): SHA-256 of its public key, and when it ends.

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::{AcceptedAlert, Acceptor};
 use rustls::{
-    ClientConfig, ClientConnection, ConnectionCommon, ServerConfig, ServerConnection, SideData,
-    StreamOwned,
+    ClientConfig, ClientConnection, ConnectionCommon, ServerConnection, SideData, StreamOwned,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twofa_proto::codec::{self, CodecError};
 
+use crate::tls::ServerConfigs;
 use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL};
 
 /// How long a flow is quiet before the kernel asks whether the other end is there, and how often it asks again, in seconds.
@@ -67,12 +68,13 @@ pub struct Accepted {
 
 /// Shakes hands with a client that connected by `socket`, until `deadline`.
 pub fn accept(
-    config: Arc<ServerConfig>,
+    configs: &ServerConfigs,
     socket: TcpStream,
     deadline: Instant,
 ) -> io::Result<Accepted> {
-    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-    let link = Link::shake_hands(connection, socket, deadline)?;
+    let mut socket = TimedSocket { socket, deadline };
+    let connection = begin(configs, &mut socket)?;
+    let link = Link::shake_hands(connection, socket)?;
     let connection = &link.0.conn;
     let certificate = connection
         .peer_certificates()
@@ -92,6 +94,40 @@ pub fn accept(
     })
 }
 
+/// Reads what a client says first, and begins the handshake with the configuration that is for it.
+fn begin(configs: &ServerConfigs, socket: &mut TimedSocket) -> io::Result<ServerConnection> {
+    let mut acceptor = Acceptor::default();
+    let refuse = |socket: &mut TimedSocket, (error, mut alert): (rustls::Error, AcceptedAlert)| {
+        // It is told why, if it still listens.
+        let _ = alert.write_all(socket);
+        io::Error::new(ErrorKind::InvalidData, error)
+    };
+    let accepted = loop {
+        if acceptor.read_tls(socket)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        match acceptor.accept() {
+            Ok(Some(accepted)) => break accepted,
+            Ok(None) => {}
+            Err(refused) => return Err(refuse(socket, refused)),
+        }
+    };
+    // A client that could go on with anything else shows a certificate that has not ended.
+    let is_itself = {
+        let hello = accepted.client_hello();
+        let mut protocols = hello.alpn().into_iter().flatten();
+        protocols.next() == Some(HOST_PROTOCOL) && protocols.next().is_none()
+    };
+    let config = if is_itself {
+        &configs.itself
+    } else {
+        &configs.usual
+    };
+    accepted
+        .into_connection(config.clone())
+        .map_err(|refused| refuse(socket, refused))
+}
+
 /// Shakes hands with the server `name` at the other end of `socket`, until `deadline`.
 pub fn connect(
     config: Arc<ClientConfig>,
@@ -101,7 +137,7 @@ pub fn connect(
 ) -> io::Result<ToServer> {
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    let link = Link::shake_hands(connection, socket, deadline)?;
+    let link = Link::shake_hands(connection, TimedSocket { socket, deadline })?;
     if link.0.conn.alpn_protocol().is_none() {
         return Err(io::Error::other("the server speaks no protocol of ours"));
     }
@@ -114,10 +150,9 @@ where
     S: SideData,
     StreamOwned<C, TimedSocket>: std::fmt::Debug,
 {
-    fn shake_hands(mut connection: C, socket: TcpStream, deadline: Instant) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
-        notice_dead_peer(&socket)?;
-        let mut socket = TimedSocket { socket, deadline };
+    fn shake_hands(mut connection: C, mut socket: TimedSocket) -> io::Result<Self> {
+        socket.socket.set_nodelay(true)?;
+        notice_dead_peer(&socket.socket)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut socket)?;
         }

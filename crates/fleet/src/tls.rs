@@ -17,7 +17,7 @@ pub use rustls::{ClientConfig, ServerConfig};
 use crate::certificate::{CertificateError, PrivateKey, read_pem};
 pub use crate::error::TlsError;
 use crate::identity::Id;
-use crate::verifier::{HostVerifier, ServerVerifier};
+use crate::verifier::{HostVerifier, Lapsed, ServerVerifier};
 use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL};
 
 /// What a server shows, and whom it trusts; certificates as PEM.
@@ -33,21 +33,41 @@ pub struct ServerCertificates<'a> {
     pub fleet: &'a Id,
 }
 
-/// The configuration of a server.
-pub fn server(certificates: &ServerCertificates<'_>) -> Result<Arc<ServerConfig>, TlsError> {
+/// The configurations of a server. Which of them serves a connection is chosen by what its client says first.
+#[derive(Debug)]
+pub struct ServerConfigs {
+    /// For all but the next.
+    pub usual: Arc<ServerConfig>,
+    /// For a host that speaks of nothing but itself ([`HOST_PROTOCOL`]), and whose certificate may have ended.
+    pub itself: Arc<ServerConfig>,
+}
+
+/// The configurations of a server.
+pub fn server(certificates: &ServerCertificates<'_>) -> Result<Arc<ServerConfigs>, TlsError> {
+    let usual = [PROTOCOL, HOST_PROTOCOL, JOIN_PROTOCOL, SERVER_PROTOCOL];
+    Ok(Arc::new(ServerConfigs {
+        usual: server_for(certificates, &usual, Lapsed::Refused)?,
+        itself: server_for(certificates, &[HOST_PROTOCOL], Lapsed::Accepted)?,
+    }))
+}
+
+fn server_for(
+    certificates: &ServerCertificates<'_>,
+    protocols: &[&[u8]],
+    lapsed: Lapsed,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let hosts = HostVerifier::new(
         only(certificates.hosts)?,
         certificates.fleet.clone(),
+        lapsed,
         provider.clone(),
     )?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(hosts))
         .with_single_cert(read_pem(certificates.chain)?, read_key(certificates.key)?)?;
-    config.alpn_protocols = [PROTOCOL, HOST_PROTOCOL, JOIN_PROTOCOL, SERVER_PROTOCOL]
-        .map(<[u8]>::to_vec)
-        .to_vec();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;

@@ -42,7 +42,9 @@ pub struct Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
     /// It is no token at all.
-    #[error("that is not what 'twofa host add' or 'twofa server add' printed; copy the whole line")]
+    #[error(
+        "that is not what 'twofa host add', 'twofa join-key add' or 'twofa server add' printed; copy the whole line"
+    )]
     Unreadable,
     /// A server in it has no valid address.
     #[error(

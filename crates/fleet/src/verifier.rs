@@ -4,6 +4,7 @@
 //! server, pass for a server of the fleet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -16,7 +17,7 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::certificate::fingerprint;
+use crate::certificate::{fingerprint, key_and_end};
 use crate::error::TlsError;
 use crate::identity::{Id, Identity, Role};
 
@@ -25,6 +26,16 @@ use crate::identity::{Id, Identity, Role};
 pub struct HostVerifier {
     chain: Arc<dyn ClientCertVerifier>,
     fleet: Id,
+    lapsed: Lapsed,
+}
+
+/// What becomes of a host whose certificate has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapsed {
+    /// It is refused.
+    Refused,
+    /// It is accepted, if the certificate was good until it ended. For how long it is, is for others to say.
+    Accepted,
 }
 
 impl HostVerifier {
@@ -32,6 +43,7 @@ impl HostVerifier {
     pub fn new(
         authority: CertificateDer<'static>,
         fleet: Id,
+        lapsed: Lapsed,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let roots = Arc::new(only(authority)?);
@@ -39,7 +51,34 @@ impl HostVerifier {
             .allow_unauthenticated()
             .build()
             .map_err(|error| TlsError::Authority(error.to_string()))?;
-        Ok(Self { chain, fleet })
+        Ok(Self {
+            chain,
+            fleet,
+            lapsed,
+        })
+    }
+
+    fn verify_chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verify = |at| self.chain.verify_client_cert(end_entity, intermediates, at);
+        let verified = verify(now);
+        let has_ended = matches!(
+            verified,
+            Err(Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. }
+            ))
+        );
+        if !has_ended || self.lapsed == Lapsed::Refused {
+            return verified;
+        }
+        let end = key_and_end(end_entity).ok();
+        let end = end.and_then(|(_, end)| u64::try_from(end.unix()).ok());
+        let end = end.ok_or(CertificateError::BadEncoding)?;
+        verify(UnixTime::since_unix_epoch(Duration::from_secs(end)))
     }
 }
 
@@ -58,9 +97,7 @@ impl ClientCertVerifier for HostVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self
-            .chain
-            .verify_client_cert(end_entity, intermediates, now)?;
+        let verified = self.verify_chain(end_entity, intermediates, now)?;
         match Identity::of_certificate(end_entity) {
             Ok(Identity {
                 fleet,

@@ -187,6 +187,9 @@ pub enum StoreError {
     /// There is a host of this name.
     #[error("there is already a host called '{0}'")]
     HostExists(String),
+    /// There is a join key of this name.
+    #[error("there is already a join key called '{0}'")]
+    JoinKeyExists(String),
     /// There is a server of this name.
     #[error("there is already a server called '{0}'")]
     ServerExists(String),

@@ -12,6 +12,7 @@ use crate::host_in_force::find_in_force;
 use crate::policy::{drop_defaults, record_changes};
 use crate::sql::fleet::{self, Failures, Host, HostRights, JoinedFleet};
 use crate::sql::fleet_policy::delete_known;
+use crate::sql::join_keys;
 use crate::tx::Tx;
 use crate::{fleet_policy, rules};
 
@@ -78,16 +79,8 @@ impl Store {
             id: id.clone(),
             name: name.clone(),
             rights: rights.clone(),
-            added_at: now,
-            joined_at: None,
             token_until: Some(now.after(TOKEN_LIFETIME)),
-            key_until: None,
-            seen_at: None,
-            renewals: 0,
-            copied_at: None,
-            version: None,
-            cut_off_at: None,
-            unlocked_at: None,
+            ..unjoined(now)
         };
         self.change(origin, now, |tx| {
             match fleet::find(tx.db, name)? {
@@ -150,10 +143,13 @@ impl Store {
         self.change(origin, now, |tx| {
             let found = fleet::find_by_token(tx.db, &join.token)?;
             let has_joined = fleet::join(tx.db, &join.token, &join.key, join.key_until, now)?;
-            let Some(Host { name, .. }) = found.filter(|_| has_joined) else {
+            let Some(Host { id, name, .. }) = found.filter(|_| has_joined) else {
                 return Ok(false);
             };
-            tx.record(None, &Event::HostJoined { name })?;
+            let from = address_of(origin);
+            join_keys::set_joined(tx.db, &id, &join.token, from, &join.key)?;
+            let join_key = None;
+            tx.record(None, &Event::HostJoined { name, join_key })?;
             Ok(true)
         })
     }
@@ -272,6 +268,38 @@ pub(crate) fn lock(
 /// The wrong codes for the user number `user` that count everywhere.
 pub(crate) fn failures(tx: &Tx<'_>, user: i64) -> Result<u64, StoreError> {
     Ok(fleet::failures(tx.db, user, MOST_OF_A_HOST)?.count)
+}
+
+/// A host without id and name that was added at `now`.
+pub(crate) const fn unjoined(now: Timestamp) -> Host {
+    Host {
+        id: String::new(),
+        name: String::new(),
+        rights: HostRights {
+            services: Vec::new(),
+            people: None,
+            may_enrol: false,
+        },
+        added_at: now,
+        joined_at: None,
+        token_until: None,
+        key_until: None,
+        seen_at: None,
+        renewals: 0,
+        copied_at: None,
+        version: None,
+        cut_off_at: None,
+        unlocked_at: None,
+        join_key: None,
+        lives: None,
+        joined_from: None,
+        joined_key: None,
+    }
+}
+
+/// The address that a request comes from.
+pub(crate) fn address_of(origin: &Origin) -> Option<&str> {
+    origin.as_login()?.remote_host.as_deref()
 }
 
 pub(crate) fn check_name(name: &str) -> Result<(), StoreError> {

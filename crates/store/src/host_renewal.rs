@@ -25,6 +25,10 @@ pub struct HostRenewal {
     pub id: String,
     /// SHA-256 of the public key of that certificate.
     pub shown: [u8; 32],
+    /// When that certificate was issued.
+    pub issued_at: Timestamp,
+    /// For how many seconds after its end a certificate can still be renewed.
+    pub grace: u64,
     /// SHA-256 of the public key that the new certificate is for.
     pub key: [u8; 32],
     /// When the new certificate ends.
@@ -51,14 +55,23 @@ impl Store {
         let HostRenewal {
             id,
             shown,
+            issued_at,
+            grace,
             key,
             key_until,
         } = renewal;
         self.change(origin, now, |tx| {
             let found = fleet::find_by_id(tx.db, id)?;
             // One that was removed, or has not joined again since it was cut off.
-            let host = found.filter(|host| host.copied_at.is_none() && host.key_until.is_some());
-            let name = host.ok_or(StoreError::HostRefused)?.name;
+            let host = found.filter(|host| host.copied_at.is_none());
+            let host = host.ok_or(StoreError::HostRefused)?;
+            let until = host.key_until.ok_or(StoreError::HostRefused)?;
+            // A copy of what the host was before it joined again says nothing against what it is now.
+            let is_old = host.joined_at.is_some_and(|joined| *issued_at < joined);
+            if is_old || until.after(*grace) <= now {
+                return Err(StoreError::HostRefused);
+            }
+            let name = host.name;
             let overlap = now.after(OVERLAP);
             if fleet::renew_key(tx.db, id, shown, overlap, (key, *key_until))? {
                 tx.record(None, &Event::HostRenewed { name })?;
@@ -183,13 +196,66 @@ mod tests {
         shown: [u8; 32],
         key: [u8; 32],
     ) -> Result<RenewalOutcome, StoreError> {
+        renew_at(bench, store, (shown, bench.now), key, bench.now)
+    }
+
+    /// Renews the certificate with the key `shown`, which was issued then, for `key`, at `now`.
+    fn renew_at(
+        bench: &Bench,
+        store: &Store,
+        (shown, issued_at): ([u8; 32], Timestamp),
+        key: [u8; 32],
+        now: Timestamp,
+    ) -> Result<RenewalOutcome, StoreError> {
         let renewal = HostRenewal {
             id: "00".into(),
             shown,
+            issued_at,
+            grace: 500,
             key,
             key_until: bench.now.after(2_000_000),
         };
-        store.renew_host(&renewal, &origin(), bench.now)
+        store.renew_host(&renewal, &origin(), now)
+    }
+
+    #[test]
+    fn a_lapsed_certificate_is_renewed_within_the_grace_and_lets_do_nothing_else() {
+        let bench = Bench::new();
+        let store = joined(&bench);
+        let own = ([2; 32], bench.now);
+        let end = bench.now.after(1_000_000);
+        let refused = store.host_by_key(&[2; 32], end);
+        assert!(matches!(refused, Err(StoreError::HostRefused)));
+        let late = renew_at(&bench, &store, own, [3; 32], end.after(500));
+        assert!(matches!(late, Err(StoreError::HostRefused)));
+        let in_time = renew_at(&bench, &store, own, [3; 32], end.after(499));
+        assert_eq!(in_time.unwrap(), RenewalOutcome::Renewed);
+        assert!(store.host_by_key(&[3; 32], end.after(499)).is_ok());
+    }
+
+    #[test]
+    fn a_copy_from_before_the_host_joined_again_cuts_nobody_off() {
+        let bench = Bench::new();
+        let store = joined(&bench);
+        let again = bench.now.after(10);
+        store
+            .readmit_host("web1", &TOKEN, &origin(), again)
+            .unwrap();
+        let join = HostJoin {
+            token: TOKEN,
+            key: [6; 32],
+            key_until: again.after(1_000_000),
+        };
+        assert!(store.join_host(join, &origin(), again).unwrap());
+        let copy = renew_at(
+            &bench,
+            &store,
+            ([2; 32], bench.now),
+            [7; 32],
+            again.after(1),
+        );
+        assert!(matches!(copy, Err(StoreError::HostRefused)));
+        assert!(store.host_by_key(&[6; 32], again.after(1)).is_ok());
     }
 
     #[test]

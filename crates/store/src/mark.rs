@@ -39,6 +39,18 @@ impl Store {
         self.seen_mark().last()
     }
 
+    /// On a host: the last mark of its fleet's database that it has seen; `None`: none since [`Self::forget_mark`], which another
+    /// process may have called.
+    pub fn mark_of_fleet(&self) -> Result<Option<Mark>, StoreError> {
+        self.seen_mark().forget_if_gone()?;
+        self.last_mark()
+    }
+
+    /// On a host that joins or leaves: forgets the mark, which is of another fleet's database.
+    pub fn forget_mark(&self) -> Result<(), StoreError> {
+        self.seen_mark().forget()
+    }
+
     /// On a host: remembers a mark that a server of its fleet has sent.
     pub fn remember_mark(&self, mark: &Mark) -> Result<(), StoreError> {
         self.seen_mark().remember(mark, HOST_INTERVAL)

@@ -25,6 +25,8 @@ pub(crate) struct SeenMark {
 #[derive(Debug, Default)]
 struct State {
     is_read: bool,
+    /// One was read from the file or written into it.
+    is_on_disk: bool,
     last: Option<Mark>,
     written: Option<Instant>,
 }
@@ -34,6 +36,7 @@ impl SeenMark {
     pub(crate) const fn new(path: PathBuf) -> Self {
         let state = State {
             is_read: false,
+            is_on_disk: false,
             last: None,
             written: None,
         };
@@ -49,6 +52,7 @@ impl SeenMark {
         let mut state = self.lock();
         if !state.is_read {
             state.last = read(&self.path)?;
+            state.is_on_disk = state.last.is_some();
             state.is_read = true;
         }
         Ok(state.last.clone())
@@ -64,6 +68,33 @@ impl SeenMark {
         if state.written.is_none_or(is_due) {
             state.written = Some(now);
             write(&self.path, mark).map_err(StoreError::file("write", &self.path))?;
+            state.is_on_disk = true;
+        }
+        Ok(())
+    }
+
+    /// Forgets the mark, here and on disk.
+    pub(crate) fn forget(&self) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::file("remove", &self.path)(error));
+            }
+            _ => *state = State::default(),
+        }
+        Ok(())
+    }
+
+    /// Forgets the mark here if another process has on disk.
+    pub(crate) fn forget_if_gone(&self) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if !state.is_on_disk {
+            return Ok(());
+        }
+        match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => *state = State::default(),
+            Err(error) => return Err(StoreError::file("open", &self.path)(error)),
+            Ok(_) => {}
         }
         Ok(())
     }
@@ -137,5 +168,28 @@ mod tests {
         assert_eq!(again().unwrap(), Some(next));
         fs::write(&path, "").unwrap();
         assert!(again().is_err());
+    }
+
+    #[test]
+    fn a_mark_that_another_process_forgets_is_forgotten_and_one_that_could_not_be_written_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fleet-mark");
+        let (host, command) = (SeenMark::new(path.clone()), SeenMark::new(path.clone()));
+        host.remember(&mark(), INTERVAL).unwrap();
+        command.forget().unwrap();
+        host.forget_if_gone().unwrap();
+        assert_eq!(host.last().unwrap(), None);
+        host.remember(&mark(), INTERVAL).unwrap();
+        let again = SeenMark::new(path).last();
+        assert_eq!(
+            again.unwrap(),
+            Some(mark()),
+            "that of the next fleet is written at once"
+        );
+
+        let unwritable = SeenMark::new(folder.path().join("missing/fleet-mark"));
+        assert!(unwritable.remember(&mark(), INTERVAL).is_err());
+        unwritable.forget_if_gone().unwrap();
+        assert_eq!(unwritable.last().unwrap(), Some(mark()));
     }
 }

@@ -276,17 +276,39 @@ fn a_machine_that_is_half_a_host_lets_in_nobody_but_root_until_it_leaves() {
     }
     web1.assert_console_works();
 
-    web1.run("mv /root/host.toml /etc/twofa/fleet").ok();
+    // Nothing is left of its configuration.
+    web1.run("mv /etc/twofa/fleet /root").ok();
+    assert_refused(log_in(&web1, "alice"), "alice");
+    web1.run("mv /root/fleet /etc/twofa && mv /root/host.toml /etc/twofa/fleet")
+        .ok();
     web1.run("echo 0123456789abcdef0123456789abcdef >/etc/machine-id")
         .ok();
     let restarted = web1.broker();
     restarted.restart();
     assert_refused(log_in(&web1, "alice"), "alice");
     web1.wait_for_log("machine-id(5) differs");
+    let found = web1.run("twofa doctor").stdout;
+    assert!(
+        found.contains("a copy of the one that joined the fleet as web1"),
+        "{found}"
+    );
 
     let without = web1.run("twofa leave");
-    assert!(!without.status.success(), "{without:?}");
-    web1.run("twofa leave --yes").ok();
+    assert!(
+        !without.status.success()
+            && without.stderr.contains("2 accounts here are shared")
+            && without.stderr.contains("2 of them have no second factor"),
+        "{without:?}"
+    );
+    let left = web1.run("twofa leave --image --yes").ok().stdout;
+    assert!(
+        left.contains("twofa host remove web1") && left.contains("/etc/machine-id"),
+        "{left}"
+    );
+    let traces = web1.run("ls /etc/twofa/fleet/* /var/lib/twofa/fleet-*");
+    assert_eq!(traces.stdout, "");
+    // A machine that has not joined can become an image as well.
+    web1.run("twofa leave --image --yes").ok();
     assert_in(log_in(&web1, "alice"), "alice");
 }
 
@@ -302,7 +324,19 @@ fn a_token_lets_one_host_join_once_and_says_what_is_wrong_with_another() {
     joins(&token).ok();
     web1.run("twofa leave --yes").ok();
     let again = joins(&token);
-    assert!(again.stderr.contains("has been used"), "{again:?}");
+    assert!(
+        again
+            .stderr
+            .contains("has been used: web2 joined with it at")
+            && again.stderr.contains("from 10.77.1.2"),
+        "{again:?}"
+    );
+    let shown = server.run("twofa host show web2").ok().stdout;
+    let key = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("With key:"))
+        .unwrap();
+    assert!(again.stderr.contains(key.trim()), "{again:?} {shown}");
 
     let token = add(&server, "web3", "");
     let (before, secret) = token.rsplit_once('/').unwrap();
@@ -319,4 +353,38 @@ fn a_token_lets_one_host_join_once_and_says_what_is_wrong_with_another() {
     assert!(cut.stderr.contains("copy the whole line"), "{cut:?}");
     let status = web1.run("ls /etc/twofa/fleet/host.toml");
     assert!(!status.status.success());
+
+    let made = server
+        .run("twofa join-key add web --names 'web-*' --services sshd --uses 1 --host-lives 24h")
+        .ok()
+        .stdout;
+    let token = made.lines().find(|line| line.starts_with("twofa1/"));
+    let token = token.unwrap().to_owned();
+    let other_name = joins(&token);
+    assert!(
+        other_name.stderr.contains("for hosts called web-*"),
+        "{other_name:?}"
+    );
+    web1.run("hostname Web-7").ok();
+    joins(&token).ok();
+    let shown = server.run("twofa host show web-7").ok().stdout;
+    assert!(
+        shown.contains("with the join key web") && shown.contains("Stays:        1d"),
+        "{shown}"
+    );
+    web1.run("twofa leave --yes").ok();
+    let used_up = joins(&token);
+    assert!(
+        used_up.stderr.contains("the join key is used up"),
+        "{used_up:?}"
+    );
+    let listed = server.run("twofa join-key list").ok().stdout;
+    assert!(
+        listed.contains("web\tused up\tweb-*\tsshd\t1 of 1\t"),
+        "{listed}"
+    );
+    assert!(!listed.contains(&token) && !server.log().contains(&token));
+    server.run("twofa join-key remove web").ok();
+    let removed = joins(&token);
+    assert!(removed.stderr.contains("has not issued"), "{removed:?}");
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use twofa_core::text::is_unprintable;
-use twofa_fleet::certificate::{self, CertificateError, request_certificate};
+use twofa_fleet::certificate::{self, CertificateError, request_to_join};
 use twofa_fleet::client::{self, Servers};
 use twofa_fleet::identity::{BadIdentity, Id, Identity, Role};
 use twofa_fleet::tls::{self, TlsError};
@@ -26,6 +26,7 @@ use crate::fleet::membership::machine_id;
 use crate::fleet::policy_copy::{self, BadCopy, Signers};
 use crate::process::clock;
 use crate::process::privileges::{self, PrivilegeError};
+use crate::text::messages::host_name;
 
 /// How long a server may take to let a host join.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -60,6 +61,18 @@ pub enum FleetError {
     /// The machine is no host.
     #[error("this machine has not joined a fleet")]
     NoHost,
+    /// A copy of this machine could not be told from it.
+    #[error("this machine has no machine-id(5), by which a copy of it would be known")]
+    NoMachineId,
+    /// A join key cannot work for so long, or not at all.
+    #[error("a join key works for at most 365d")]
+    BadLifetime,
+    /// A host that is there can be silent for longer than that.
+    #[error("a host must be able to be silent for at least 1h")]
+    BadHostLife,
+    /// There is a join key of this name.
+    #[error(transparent)]
+    JoinKeyExists(StoreError),
     /// A service cannot be called that.
     #[error("'{}' is not the name of a PAM service, such as sshd", .0.escape_debug())]
     BadService(String),
@@ -108,6 +121,7 @@ impl From<StoreError> for FleetError {
         match error {
             StoreError::HostExists(_) => Self::HostExists(error),
             StoreError::ServerExists(_) => Self::ServerExists(error),
+            StoreError::JoinKeyExists(_) => Self::JoinKeyExists(error),
             StoreError::FleetExists(_) => Self::FleetExists(error),
             StoreError::BadHostName(_) => Self::BadHostName(error),
             error => Self::Store(error),
@@ -137,15 +151,7 @@ impl Administration {
         if !directory.is_server() {
             return Err(FleetError::NoServer);
         }
-        let is_bad = |service: &&String| {
-            service.is_empty()
-                || service
-                    .chars()
-                    .any(|c| is_unprintable(c) || c == ',' || c == ' ')
-        };
-        if let Some(bad) = rights.services.iter().find(is_bad) {
-            return Err(FleetError::BadService(bad.clone()));
-        }
+        check_services(&rights)?;
         let token = self.new_token(&directory.read_server()?)?;
         let host = NewHost {
             id: Id::random()?.to_string(),
@@ -224,16 +230,13 @@ impl Administration {
             servers: Vec::new(),
             renewed: None,
         };
+        // If it was in another fleet before, that one's has nothing to do with this.
+        self.store().forget_mark()?;
         policy_copy::save(&policy_copy::default_path(), &policy.signed).map_err(BadCopy::from)?;
         let policy = &policy.policy;
         Ok(self
             .store()
             .join_fleet(&joined, policy, &self.origin(), now)?)
-    }
-
-    /// Records that this machine is in no fleet. Returns the one that it was in.
-    pub fn record_left(&self) -> Result<Option<JoinedFleet>, AdminError> {
-        Ok(self.store().leave_fleet(&self.origin(), self.now())?)
     }
 }
 
@@ -261,7 +264,11 @@ pub struct SignedPolicy {
 pub fn ask_to_join(token: &Token) -> Result<Admission, FleetError> {
     check_not_joined()?;
     let config = tls::joining_host(token.root)?;
-    let asked = request_certificate()?;
+    if machine_id().is_empty() {
+        return Err(FleetError::NoMachineId);
+    }
+    // Only a join key has the server look at the name.
+    let asked = request_to_join(&host_name().to_ascii_lowercase())?;
     let deadline = Instant::now() + JOIN_TIMEOUT;
     let mut failures = Vec::new();
     for server in &token.servers {
@@ -327,9 +334,23 @@ pub fn remove_host_files() -> Result<bool, FleetError> {
     if directory.is_server() {
         return Err(FleetError::IsServer);
     }
-    let were_there = directory.host_file().exists();
+    let were_there = directory.has_host_files();
     directory.remove_host()?;
     Ok(were_there)
+}
+
+/// Fails if a host could not be allowed a service because of its name.
+pub(super) fn check_services(rights: &HostRights) -> Result<(), FleetError> {
+    let is_bad = |service: &&String| {
+        service.is_empty()
+            || service
+                .chars()
+                .any(|c| is_unprintable(c) || c == ',' || c == ' ')
+    };
+    match rights.services.iter().find(is_bad) {
+        Some(bad) => Err(FleetError::BadService(bad.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Fails on a server, and on a machine that has the files of a host.
@@ -337,7 +358,7 @@ pub fn check_not_joined() -> Result<(), FleetError> {
     let directory = FleetDirectory::default();
     if directory.is_server() {
         Err(FleetError::IsServer)
-    } else if directory.host_file().exists() {
+    } else if directory.has_host_files() {
         Err(FleetError::IsHost)
     } else {
         Ok(())

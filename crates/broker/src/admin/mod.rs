@@ -6,7 +6,8 @@
 //! - [`policy`] and [`class`] plan and make changes of the rules; [`document`] is their form in a file;
 //! - [`checks`] is what to consider before rules or providers change: whom that leaves without a working method;
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
-//! - [`fleet`] makes servers, and adds, removes and admits hosts;
+//! - [`fleet`] adds, removes and admits hosts, [`join_keys`] makes keys for many of them, [`leaving`] counts whom it concerns that
+//!   a host leaves, and [`servers`] makes servers;
 //! - [`devices`] lists the devices that users trust, and ends the trust;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`sessions`] reads login sessions and records what became of them;
@@ -24,7 +25,8 @@ pub mod document;
 pub mod error;
 pub mod exemption;
 pub mod fleet;
-
+pub mod join_keys;
+pub mod leaving;
 pub mod listing;
 pub mod log;
 mod losses;

@@ -33,7 +33,7 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// before, it does nothing. Returns what to record.
 pub fn init(addresses: &[Address]) -> Result<ServerFiles, FleetError> {
     let directory = FleetDirectory::default();
-    if directory.host_file().exists() {
+    if directory.has_host_files() {
         return Err(FleetError::IsHost);
     }
     if !directory.is_server() {

@@ -144,6 +144,18 @@ impl FleetDirectory {
         self.0.join(HOST)
     }
 
+    /// The certificate of a joined host, which it has as well.
+    pub fn host_certificate(&self) -> PathBuf {
+        self.0.join("host.crt")
+    }
+
+    /// Whether there is anything of a joined host, whole or not.
+    pub fn has_host_files(&self) -> bool {
+        [self.host_file(), self.host_certificate()]
+            .iter()
+            .any(|path| path.symlink_metadata().is_ok())
+    }
+
     /// Whether this machine is a server.
     pub fn is_server(&self) -> bool {
         self.0.join(SERVER).exists()

@@ -66,11 +66,12 @@ pub enum NotAMember {
         "{0} and the store of this machine name different hosts of a fleet: run 'twofa leave' and join again"
     )]
     Different(String),
-    /// This machine is a copy of the one that joined.
+    /// This machine is a copy of the one that joined under this name.
     #[error(
-        "this machine is not the one that joined the fleet (machine-id(5) differs): run 'twofa leave' and join again"
+        "this machine is a copy of the one that joined the fleet as {0}, or was made from an image of it (machine-id(5) differs), \
+         and does not use its certificate: run 'twofa leave' and join again"
     )]
-    Copy,
+    Copy(String),
     /// The files cannot be used.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -146,7 +147,7 @@ impl Membership {
     }
 
     /// The servers of the fleet that this machine has joined, which its store says is `joined`; `None`: it is in none. That costs
-    /// one look at a file that is not there.
+    /// a look at two files that are not there.
     pub fn servers(
         &self,
         joined: Option<&JoinedFleet>,
@@ -157,7 +158,13 @@ impl Membership {
         let name = || path.display().to_string();
         let (Some(joined), Some(file)) = (joined, file) else {
             return match (joined, file) {
-                (None, None) => Ok(None),
+                (None, None) => match state(&self.directory.host_certificate()) {
+                    None => Ok(None),
+                    // What is left of a host.
+                    Some(_) => Err(NotAMember::NotInStore(
+                        self.directory.host_certificate().display().to_string(),
+                    )),
+                },
                 (Some(_), _) => Err(NotAMember::NoFiles(name())),
                 (None, Some(_)) => Err(NotAMember::NotInStore(name())),
             };
@@ -197,7 +204,7 @@ impl Membership {
             return Err(NotAMember::Different(name()));
         }
         if files.machine != machine_id() {
-            return Err(NotAMember::Copy);
+            return Err(NotAMember::Copy(joined.name.clone()));
         }
         if let Some(key) = store.renewed_key(joined)? {
             files.key = PrivateKey::new(key);

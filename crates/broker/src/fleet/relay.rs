@@ -47,7 +47,7 @@ pub(crate) fn relay(
     // All of it, with other servers tried, is to take no longer than a broker of this machine may.
     let deadline = Instant::now() + WORK_TIMEOUT;
     let mut login = describe(relayed);
-    match store.last_mark() {
+    match store.mark_of_fleet() {
         Ok(mark) => login.seen = mark.as_ref().map(marks::on_the_wire),
         // What must not have gone back is not known.
         Err(error) => {

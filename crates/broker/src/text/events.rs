@@ -187,6 +187,9 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::HostAdded { .. }
         | Event::HostJoined { .. }
         | Event::HostRemoved { .. }
+        | Event::HostSilent { .. }
+        | Event::JoinKeyAdded { .. }
+        | Event::JoinKeyRemoved { .. }
         | Event::HostReadmitted { .. }
         | Event::HostRenewed { .. }
         | Event::HostCopied { .. }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Subcommand};
 
+use twofa_core::Duration;
+use twofa_core::name_pattern::NamePattern;
+
 use super::Confirmation;
 
 /// The commands that make a fleet.
@@ -81,7 +84,7 @@ pub enum ServerCommand {
 pub enum HostCommand {
     /// Add a host, and print the token with which it joins within 15 minutes
     #[command(
-        after_help = "Examples:\n  twofa host add web1\n  twofa host add web2 --services sshd,sudo\n  twofa host add db1 --people dba\n  twofa host add laptop7 --may-enrol on"
+        after_help = "Examples:\n  twofa host add web1\n  twofa host add web2 --services sshd,sudo\n  twofa host add db1 --people dba\n  twofa host add laptop7 --may-enrol on\n\nA host that has joined before, such as one that was cut off because of a copy, joins again with 'twofa host\nrenew'. Groups of machines that come and go join with one key: 'twofa join-key add'."
     )]
     Add(HostArguments),
     /// List the hosts of the fleet
@@ -105,6 +108,9 @@ pub enum HostCommand {
         name: String,
     },
     /// Let a host that has joined before join again, and print the token with which it does within 15 minutes
+    ///
+    /// That is for a host that was reinstalled or set back to a snapshot, or cut off because there is a copy of it. It keeps its
+    /// name and its rights. What it has now works until it joins again; a copy of it works no longer then.
     #[command(
         after_help = "Example:\n  twofa host renew web1\n\nOn the host: 'twofa leave', then 'twofa join'."
     )]
@@ -125,6 +131,14 @@ pub enum HostCommand {
 pub struct HostArguments {
     /// The name of the host: a-z, 0-9, '-' and '.'
     pub name: String,
+    /// What it may do.
+    #[command(flatten)]
+    pub rights: RightsArguments,
+}
+
+/// What a host may do.
+#[derive(Debug, Args)]
+pub struct RightsArguments {
     /// The PAM services that it may ask for; without this, all
     #[arg(long, value_name = "SERVICE,...", value_delimiter = ',')]
     pub services: Vec<String>,
@@ -138,6 +152,60 @@ pub struct HostArguments {
     pub may_enrol: bool,
 }
 
+/// The commands about keys with which many hosts join, on a server.
+#[derive(Debug, Subcommand)]
+pub enum JoinKeyCommand {
+    /// Make a key with which many hosts join, and print it; it is shown this once
+    ///
+    /// Each host that joins with it gets a certificate of its own and is listed by 'twofa host list'. It is called by its host
+    /// name, which must match --names and be that of no other host. Anyone who has the key can add such hosts, so give it to
+    /// 'twofa join --token-file' by a file that only root reads.
+    #[command(
+        after_help = "Examples:\n  twofa join-key add web --names 'web-*' --services sshd --uses 500 --for 30d --host-lives 24h\n  twofa join-key add build --names 'build-??.example.com' --uses 20\n\nOn each host: twofa join --token-file FILE"
+    )]
+    Add(JoinKeyArguments),
+    /// List the keys, and how often they were used
+    #[command(after_help = "Examples:\n  twofa join-key list\n  twofa join-key list --json")]
+    List,
+    /// Show one key, without its secret
+    #[command(after_help = "Example:\n  twofa join-key show web")]
+    Show {
+        /// The name of the key
+        name: String,
+    },
+    /// Remove a key: no host joins with it from this moment; those that have stay
+    #[command(after_help = "Example:\n  twofa join-key remove web")]
+    Remove {
+        /// The name of the key
+        name: String,
+    },
+}
+
+/// A key with which many hosts join.
+#[derive(Debug, Args)]
+pub struct JoinKeyArguments {
+    /// The name of the key: a-z, 0-9, '-' and '.'
+    pub name: String,
+    /// What its hosts are called: '*' stands for any characters, '?' for one
+    #[arg(long, value_name = "PATTERN")]
+    pub names: NamePattern,
+    /// What they may do.
+    #[command(flatten)]
+    pub rights: RightsArguments,
+    /// How many hosts may join with it
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub uses: u64,
+    /// How many hosts may join with it within an hour
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub hourly: u64,
+    /// How long it works, at most 365d
+    #[arg(long = "for", value_name = "DURATION", default_value = "30d")]
+    pub lifetime: Duration,
+    /// Remove a host that joined with it when no server has heard it for this long, at least 1h; without this, hosts stay
+    #[arg(long, value_name = "DURATION")]
+    pub host_lives: Option<Duration>,
+}
+
 /// Joining a fleet.
 #[derive(Debug, Args)]
 pub struct JoinArguments {
@@ -149,6 +217,13 @@ pub struct JoinArguments {
 /// Leaving a fleet.
 #[derive(Debug, Args)]
 pub struct LeaveArguments {
+    /// Before an image is made of this machine: leave if it has joined, succeed if it has not, and say what else an image would
+    /// have of it
+    #[arg(long)]
+    pub image: bool,
+    /// Print whom it concerns, one warning a line, and change nothing
+    #[arg(long, hide = true)]
+    pub count: bool,
     /// Whether to go on.
     #[command(flatten)]
     pub confirmation: Confirmation,

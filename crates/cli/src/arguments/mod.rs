@@ -23,8 +23,8 @@ pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
 pub use fleet::{
-    FleetCommand, HostArguments, HostCommand, JoinArguments, LeaveArguments, ResumeArguments,
-    ServerCommand,
+    FleetCommand, HostArguments, HostCommand, JoinArguments, JoinKeyArguments, JoinKeyCommand,
+    LeaveArguments, ResumeArguments, RightsArguments, ServerCommand,
 };
 pub use log::LogCommand;
 pub use pam::{ChangeArguments, PamCommand, SshKeys};
@@ -165,16 +165,23 @@ pub enum Command {
     /// Add, list and remove the hosts of the fleet, on a server (root)
     #[command(subcommand)]
     Host(HostCommand),
+    /// Make, list and remove keys with which many hosts join the fleet, on a server (root)
+    #[command(subcommand)]
+    JoinKey(JoinKeyCommand),
     /// Add, list and remove the servers of the fleet, on a server, and have this machine join as one (root)
     #[command(subcommand)]
     Server(ServerCommand),
     /// Have this machine join a fleet, whose servers then decide about shared accounts (root)
     #[command(
-        after_help = "Examples:\n  twofa join\n  twofa join --token-file /root/token\n\nThe token is what 'twofa host add' printed on a server. It is never given on a command line, which\nothers can see."
+        after_help = "Examples:\n  twofa join\n  twofa join --token-file /root/token\n\nThe token is what 'twofa host add' or 'twofa join-key add' printed on a server. It is never given on a\ncommand line, which others can see."
     )]
     Join(JoinArguments),
     /// Have this machine leave its fleet (root)
-    #[command(after_help = "Example:\n  twofa leave --yes")]
+    ///
+    /// It says first how many accounts that concerns, and what this machine's own policy has for them from then on.
+    #[command(
+        after_help = "Examples:\n  twofa leave\n  twofa leave --image --yes\n\nMachines that are made from an image of a joined machine would all be that host: the servers notice and cut\nthem off. Have it leave first, and every machine join by itself, with a token or a key of 'twofa join-key add'."
+    )]
     Leave(LeaveArguments),
     /// Move the store to a PostgreSQL database, or back (root)
     #[command(subcommand)]

@@ -1,6 +1,7 @@
 //! `twofa host`, `twofa join` and `twofa leave`: the hosts of a fleet.
 
 use std::io::{self, IsTerminal, Write};
+use std::process::{Command, Stdio};
 
 use serde::Serialize;
 use twofa_broker::Failure;
@@ -11,7 +12,9 @@ use twofa_broker::clock;
 use twofa_core::Timestamp;
 
 use super::confirm::confirm;
-use crate::arguments::{HostArguments, HostCommand, JoinArguments, LeaveArguments};
+use crate::arguments::{
+    HostArguments, HostCommand, JoinArguments, LeaveArguments, RightsArguments,
+};
 use crate::client;
 use crate::error::CommandError;
 use crate::input;
@@ -65,16 +68,61 @@ pub(super) fn read_token(arguments: &JoinArguments, question: &str) -> Result<To
 
 pub(crate) fn leave(arguments: &LeaveArguments) -> Result<(), CommandError> {
     only_root("have this machine leave its fleet")?;
-    confirm([words::LEAVING.to_owned()], arguments.confirmation)?;
-    let had_files = fleet::remove_host_files()?;
-    let left = client::open()?.record_left()?;
-    let Some(left) = left else {
-        if had_files {
-            return Ok(writeln!(io::stdout(), "{}", words::LEFT_HALF)?);
-        }
-        return Err(FleetError::NoHost.into());
+    if arguments.count {
+        return print_whom_leaving_concerns(arguments);
+    }
+    let has_files = match check_not_joined() {
+        Ok(()) => false,
+        Err(FleetError::IsHost) => true,
+        Err(error) => return Err(error.into()),
     };
-    Ok(write!(io::stdout(), "{}", words::left(&left.name))?)
+    let mut warnings = whom_leaving_concerns(arguments)?;
+    if warnings.is_empty() && has_files {
+        warnings.push(words::LEAVING.to_owned());
+    }
+    confirm(warnings, arguments.confirmation)?;
+    fleet::remove_host_files()?;
+    // From here on as the service.
+    let left = client::open()?.record_left()?;
+    let said = match &left {
+        Some(left) => words::left(&left.name),
+        None if has_files => words::LEFT_HALF.to_owned(),
+        None if arguments.image => String::new(),
+        None => return Err(FleetError::NoHost.into()),
+    };
+    let image = if arguments.image { words::IMAGE } else { "" };
+    Ok(write!(io::stdout(), "{said}{image}")?)
+}
+
+/// Has a process that gives root up read the store: this one must still be able to remove the files of root's.
+fn whom_leaving_concerns(arguments: &LeaveArguments) -> Result<Vec<String>, CommandError> {
+    let mut count = Command::new("/proc/self/exe");
+    count.args(["leave", "--count"]);
+    if arguments.image {
+        count.arg("--image");
+    }
+    let counted = count.stdin(Stdio::null()).output()?;
+    if !counted.status.success() {
+        let why = String::from_utf8_lossy(&counted.stderr);
+        return Ok(vec![words::leaving_uncounted(why.trim())]);
+    }
+    let lines = String::from_utf8_lossy(&counted.stdout).into_owned();
+    Ok(lines.lines().map(str::to_owned).collect())
+}
+
+fn print_whom_leaving_concerns(arguments: &LeaveArguments) -> Result<(), CommandError> {
+    let admin = client::open()?;
+    let mut out = io::stdout().lock();
+    if let Some(leaving) = admin.whom_leaving_concerns()? {
+        writeln!(out, "{}", words::leaving(&leaving))?;
+    }
+    if arguments.image {
+        let enrolled = admin.enrolled_here()?;
+        if enrolled > 0 {
+            writeln!(out, "{}", words::image_has_second_factors(enrolled))?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn only_root(what: &str) -> Result<(), CommandError> {
@@ -93,18 +141,24 @@ struct Added<'a> {
 }
 
 fn add(arguments: HostArguments, output: Output) -> Result<(), CommandError> {
-    let HostArguments {
-        name,
-        services,
-        people,
-        may_enrol,
-    } = arguments;
-    let rights = HostRights {
-        services,
-        people,
-        may_enrol,
-    };
-    print_added(&client::open()?.add_host(&name, rights)?, output)
+    let HostArguments { name, rights } = arguments;
+    let added = client::open()?.add_host(&name, rights.into())?;
+    print_added(&added, output)
+}
+
+impl From<RightsArguments> for HostRights {
+    fn from(arguments: RightsArguments) -> Self {
+        let RightsArguments {
+            services,
+            people,
+            may_enrol,
+        } = arguments;
+        Self {
+            services,
+            people,
+            may_enrol,
+        }
+    }
 }
 
 fn renew(name: &str, output: Output) -> Result<(), CommandError> {
@@ -141,6 +195,10 @@ struct Row<'a> {
     version: Option<&'a str>,
     logins: u64,
     cut_off: Option<String>,
+    join_key: Option<&'a str>,
+    host_lives: Option<u64>,
+    joined_from: Option<&'a str>,
+    joined_with: Option<String>,
 }
 
 fn row(host: &Host, logins: u64) -> Row<'_> {
@@ -161,6 +219,10 @@ fn row(host: &Host, logins: u64) -> Row<'_> {
         version: host.version.as_deref(),
         logins,
         cut_off: host.cut_off_at.map(rfc3339),
+        join_key: host.join_key.as_deref(),
+        host_lives: host.lives,
+        joined_from: host.joined_from.as_deref(),
+        joined_with: host.joined_key.as_ref().map(words::key),
     }
 }
 
@@ -195,8 +257,8 @@ fn values(host: &Host, logins: u64) -> Vec<Value> {
         } else {
             Value::Warning(state.to_owned())
         },
-        Value::Text(words::services(host)),
-        Value::Text(words::people(host).to_owned()),
+        Value::Text(words::services(&host.rights)),
+        Value::Text(words::people(&host.rights).to_owned()),
         Value::Text(words::switch(host.rights.may_enrol).to_owned()),
         at(host.key_until),
         at(host.seen_at),
@@ -249,6 +311,8 @@ impl From<FleetError> for CommandError {
         let kind = match &error {
             FleetError::BadService(_)
             | FleetError::BadHostName(_)
+            | FleetError::BadLifetime
+            | FleetError::BadHostLife
             | FleetError::NoDatabase
             | FleetError::OtherDatabase => Failure::Usage,
             FleetError::NoServer | FleetError::NoHost => Failure::NotFound,

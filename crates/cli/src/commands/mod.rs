@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod exemption;
 mod finding;
 pub(crate) mod fleet;
+pub(crate) mod join_keys;
 pub(crate) mod log;
 pub(crate) mod log_proof;
 pub(crate) mod method;

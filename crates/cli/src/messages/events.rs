@@ -74,8 +74,13 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::ProviderRemoved { name, of_kind } => format!("'{name}' ({of_kind})"),
         Event::ProviderOrderChanged { channel, order } => provider_order(*channel, order),
         Event::HostAdded { name, .. }
-        | Event::HostJoined { name }
+        | Event::HostJoined {
+            name,
+            join_key: None,
+        }
         | Event::HostRemoved { name }
+        | Event::HostSilent { name }
+        | Event::JoinKeyRemoved { name }
         | Event::HostReadmitted { name }
         | Event::HostRenewed { name }
         | Event::HostCopied { name }
@@ -85,6 +90,13 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         | Event::HostUnlocked { name }
         | Event::FleetJoined { name }
         | Event::FleetLeft { name } => format!("'{name}'"),
+        Event::HostJoined {
+            name,
+            join_key: Some(key),
+        } => format!("'{name}', with the join key '{key}'"),
+        Event::JoinKeyAdded {
+            name, names, uses, ..
+        } => format!("'{name}', for up to {uses} hosts called {names}"),
         Event::HostPeopleLimit { name, people } => {
             format!(
                 "'{name}' asked about {people} people within an hour, and may ask about no more"

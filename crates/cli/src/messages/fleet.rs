@@ -4,9 +4,11 @@ use std::fmt::Display;
 use std::path::Path;
 
 use twofa_broker::admin::doctor::finding::FleetFinding;
-use twofa_broker::admin::fleet::{FleetError, Host, Mark, Setback};
+use twofa_broker::admin::fleet::{FleetError, Host, HostRights, Mark, Setback};
+use twofa_broker::admin::join_keys::JoinKey;
+use twofa_broker::admin::leaving::Leaving;
 use twofa_broker::admin::servers::Server;
-use twofa_core::{Account, Timestamp};
+use twofa_core::{Account, Duration, Mode, Timestamp};
 
 use super::moment;
 
@@ -14,7 +16,8 @@ use super::moment;
 pub(crate) const JOINED: &str = "joined";
 
 /// Asks for the token.
-pub(crate) const TOKEN: &str = "Token, as 'twofa host add' printed it on a server: ";
+pub(crate) const TOKEN: &str =
+    "Token, as 'twofa host add' or 'twofa join-key add' printed it on a server: ";
 pub(crate) const SERVER_TOKEN: &str = "Token, as 'twofa server add' printed it on another server: ";
 pub(crate) const NO_TERMINAL: &str = "there is no terminal to ask for the token on";
 
@@ -22,8 +25,59 @@ pub(crate) const NO_TERMINAL: &str = "there is no terminal to ask for the token 
 pub(crate) const LEAVING: &str = "accounts that were shared with the fleet become this host's own: nothing that is \
                                   enrolled on a server counts here, and who has nothing enrolled here is asked as this \
                                   host's own policy says";
+
+/// What leaving means for whom.
+pub(crate) fn leaving(leaving: &Leaving) -> String {
+    let Leaving {
+        shared,
+        unenrolled,
+        is_complete,
+        mode,
+    } = leaving;
+    let at_least = if *is_complete { "" } else { "at least " };
+    let accounts = if *shared == 1 { "account" } else { "accounts" };
+    let are = if *shared == 1 { "is" } else { "are" };
+    let have = if *unenrolled == 1 { "has" } else { "have" };
+    let then = match mode {
+        Some(Mode::Mandatory) => {
+            "which asks for one, so they set it up at a login or are refused (mode=mandatory)"
+        }
+        Some(Mode::Optional) => "which then lets them log in without a code (mode=optional)",
+        Some(Mode::Report) => "which then lets everyone log in without a code (mode=report)",
+        Some(Mode::Disabled) => "which then lets everyone log in without a code (mode=disabled)",
+        None => "which cannot be read",
+    };
+    format!(
+        "{at_least}{shared} {accounts} here {are} shared with the fleet and become this host's own; what is enrolled on a server \
+         does not count here. {at_least}{unenrolled} of them {have} no second factor here. This host's own policy applies from \
+         then on, {then}"
+    )
+}
+
+/// It is not known what leaving means for whom.
+pub(crate) fn leaving_uncounted(why: &str) -> String {
+    format!("{LEAVING}. How many they are could not be counted: {why}")
+}
+
+/// An image would have second factors.
+pub(crate) fn image_has_second_factors(people: usize) -> String {
+    let (users, have) = if people == 1 {
+        ("user", "has")
+    } else {
+        ("users", "have")
+    };
+    format!(
+        "{people} {users} {have} a second factor in the store of this machine, and so would every machine that is made from the \
+         image: 'twofa user remove' removes one"
+    )
+}
+
+/// What is left to do before an image is made.
+pub(crate) const IMAGE: &str = "\
+    This machine has no identity of a fleet. Before the image is made, also empty /etc/machine-id, so that each machine gets its\n\
+    own, and remove /var/lib/twofa and /etc/twofa/secret.key unless all of them are to have this store.\n";
 pub(crate) const LEFT_HALF: &str =
-    "The host's files were removed. According to the store, this machine had not joined a fleet.";
+    "The host's files were removed. According to the store, this machine had not joined a fleet.\n";
 
 /// A database that was to be resumed, and has not gone back.
 pub(crate) const NOT_GONE_BACK: &str =
@@ -169,16 +223,16 @@ pub(crate) fn state(host: &Host, now: Timestamp) -> &'static str {
     }
 }
 
-pub(crate) fn services(host: &Host) -> String {
-    if host.rights.services.is_empty() {
+pub(crate) fn services(rights: &HostRights) -> String {
+    if rights.services.is_empty() {
         "all".to_owned()
     } else {
-        host.rights.services.join(",")
+        rights.services.join(",")
     }
 }
 
-pub(crate) fn people(host: &Host) -> &str {
-    host.rights.people.as_deref().unwrap_or("all")
+pub(crate) fn people(rights: &HostRights) -> &str {
+    rights.people.as_deref().unwrap_or("all")
 }
 
 pub(crate) fn unlocked(name: &str, was_cut_off: bool) -> String {
@@ -193,20 +247,101 @@ pub(crate) const fn switch(is_on: bool) -> &'static str {
     if is_on { "on" } else { "off" }
 }
 
+/// A public key by its SHA-256.
+pub(crate) fn key(digest: &[u8; 32]) -> String {
+    let text = "SHA256:".to_owned();
+    digest
+        .iter()
+        .fold(text, |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// How the host joined, for a line.
+fn joining(host: &Host) -> String {
+    let Some(at) = host.joined_at else {
+        return "-".to_owned();
+    };
+    let from = host.joined_from.as_deref();
+    let from = from.map_or_else(String::new, |from| format!(" from {from}"));
+    let with = host.join_key.as_deref();
+    let with = with.map_or_else(String::new, |key| format!(" with the join key {key}"));
+    format!("{}{from}{with}", moment(at))
+}
+
+/// A join key that was made.
+pub(crate) fn join_key_made(key: &JoinKey, token: &str) -> String {
+    format!(
+        "Up to {} hosts called {} may join with this key until {}. It is shown this once; give it to 'twofa join':\n{token}\n",
+        key.uses,
+        key.names,
+        moment(key.until)
+    )
+}
+
+/// The state of a join key at `now`, in one word or two.
+pub(crate) fn join_key_state(key: &JoinKey, now: Timestamp) -> &'static str {
+    if key.until <= now {
+        "expired"
+    } else if key.used >= key.uses {
+        "used up"
+    } else {
+        IN_FORCE
+    }
+}
+
+/// A join key with which hosts can join.
+pub(crate) const IN_FORCE: &str = "in force";
+
+/// After what time a host of a key is removed.
+pub(crate) fn lives(seconds: Option<u64>) -> String {
+    seconds.map_or_else(
+        || "until removed".to_owned(),
+        |seconds| Duration::from_seconds(seconds).to_string(),
+    )
+}
+
+/// One join key, in lines.
+pub(crate) fn join_key(key: &JoinKey, now: Timestamp) -> String {
+    format!(
+        "Name:         {}\nState:        {}\nHost names:   {}\nServices:     {}\nPeople:       {}\nMay enrol:    {}\nUsed:         {} of {}, \
+         at most {} within an hour\nLast used:    {}\nHosts stay:   {}\nMade:         {}\nWorks until:  {}\n",
+        key.name,
+        join_key_state(key, now),
+        key.names,
+        services(&key.rights),
+        people(&key.rights),
+        switch(key.rights.may_enrol),
+        key.used,
+        key.uses,
+        key.hourly,
+        key.used_at.map_or_else(|| "-".to_owned(), moment),
+        lives(key.host_lives),
+        moment(key.added_at),
+        moment(key.until),
+    )
+}
+
+pub(crate) fn join_key_removed(name: &str) -> String {
+    format!(
+        "Removed {name}: no host joins with it from now on. Those that have stay; 'twofa host list' shows them."
+    )
+}
+
 /// One host, in lines.
 pub(crate) fn host(host: &Host, logins: u64, now: Timestamp) -> String {
     let at = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
     format!(
         "Name:         {}\nState:        {}\nServices:     {}\nPeople:       {}\nMay enrol:    {}\nAdded:        {}\nJoined:       {}\n\
-         Certificate:  until {}\nLast seen:    {}\nVersion:      {}\nLogins:       {logins}\nId:           {}\n",
+         With key:     {}\nCertificate:  until {}\nStays:        {}\nLast seen:    {}\nVersion:      {}\nLogins:       {logins}\nId:           {}\n",
         host.name,
         state(host, now),
-        services(host),
-        people(host),
+        services(&host.rights),
+        people(&host.rights),
         switch(host.rights.may_enrol),
         moment(host.added_at),
-        at(host.joined_at),
+        joining(host),
+        host.joined_key.as_ref().map_or_else(|| "-".to_owned(), key),
         at(host.key_until),
+        lives(host.lives),
         at(host.seen_at),
         host.version.as_deref().unwrap_or("-"),
         host.id,
@@ -277,6 +412,10 @@ pub(crate) fn advice(error: &FleetError) -> Option<&'static str> {
         FleetError::HostExists(_) => {
             Some("'twofa host renew' lets it join again, 'twofa host list' shows all")
         }
+        FleetError::JoinKeyExists(_) => {
+            Some("'twofa join-key remove' removes it, 'twofa join-key list' shows all")
+        }
+        FleetError::NoMachineId => Some("systemd-machine-id-setup(1) makes one"),
         FleetError::ServerExists(_) => {
             Some("'twofa server remove' removes it, 'twofa server list' shows all")
         }

@@ -92,6 +92,10 @@ mod tests {
             version: Some("0.1.0".to_owned()),
             cut_off_at,
             unlocked_at: None,
+            join_key: None,
+            lives: None,
+            joined_from: None,
+            joined_key: None,
         }
     }
 

@@ -99,7 +99,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 39] = [
+pub static KEYS: [PolicyKey; 40] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -710,6 +710,21 @@ pub static KEYS: [PolicyKey; 39] = [
         on_host: OnHost::Fleet,
         read: |policy, text| limit(text).map(|most| policy.hosts.people_hourly = most),
         write: |policy| policy.hosts.people_hourly.to_string(),
+    },
+    PolicyKey {
+        name: "fleet.renewal-grace",
+        values: "a duration from 0 to 99999d, such as 180d",
+        form: ValueForm::Text,
+        default: "365d",
+        help: "On a server, let a host whose certificate has expired renew it for this long, such as a laptop that was off; until it has, it can do nothing else",
+        per_class: false,
+        stricter: "shorter",
+        on_host: OnHost::Fleet,
+        read: |policy, text| {
+            let range = Duration::from_seconds(0)..=LONGEST;
+            bounded_duration(text, range).map(|grace| policy.renewal_grace = grace)
+        },
+        write: |policy| policy.renewal_grace.to_string(),
     },
     PolicyKey {
         name: "fleet.wrong-people-hourly",

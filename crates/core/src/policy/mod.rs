@@ -65,6 +65,8 @@ pub struct Policy {
     pub hosts: HostLimits,
     /// Where people may change their methods.
     pub fleet_changes: FleetChanges,
+    /// For how long a host can renew a certificate that has ended.
+    pub renewal_grace: Duration,
 }
 
 /// Whom a login asks for a second factor. The stricter is the greater.
@@ -218,6 +220,7 @@ impl Default for Policy {
                 wrong_people_hourly: 20,
             },
             fleet_changes: FleetChanges::Everywhere,
+            renewal_grace: Duration::from_seconds(365 * 86_400),
         }
     }
 }
@@ -518,6 +521,7 @@ mod tests {
             "fleet.accounts" => ("alice", "directory"),
             "fleet.identity" => ("name", "name-and-uid"),
             "fleet.changes" => ("servers-only", "everywhere"),
+            "fleet.renewal-grace" => ("7d", "0"),
             "send.host-hourly" | "fleet.people-hourly" | "fleet.wrong-people-hourly" => ("7", "9"),
             name => panic!("say here, or in the other list, what a host can do to {name}"),
         }

@@ -5,7 +5,7 @@ use super::*;
 /// Serves logins on `listener` by refusing them; returns how many connections it took for `logins`.
 fn refuse(
     listener: TcpListener,
-    config: Arc<ServerConfig>,
+    config: Arc<ServerConfigs>,
     logins: usize,
 ) -> thread::JoinHandle<usize> {
     thread::spawn(move || {
@@ -13,7 +13,7 @@ fn refuse(
         while served < logins {
             let (socket, _) = listener.accept().unwrap();
             connections += 1;
-            let accepted = stream::accept(config.clone(), socket, Instant::now() + TIME);
+            let accepted = stream::accept(&config, socket, Instant::now() + TIME);
             let mut link = accepted.unwrap().link;
             while served < logins {
                 let Ok(FromHost::Login(_)) = link.receive() else {
@@ -85,7 +85,7 @@ fn without_a_server_the_reason_is_given_for_each() {
 /// A server that says each of `replies` to one message, on one connection after the other. Returns the messages.
 fn say(
     listener: TcpListener,
-    config: Arc<ServerConfig>,
+    config: Arc<ServerConfigs>,
     replies: Vec<Vec<FromServer>>,
 ) -> thread::JoinHandle<Vec<FromHost>> {
     thread::spawn(move || {
@@ -93,7 +93,7 @@ fn say(
         let mut replies = replies.into_iter().peekable();
         while replies.peek().is_some() {
             let (socket, _) = listener.accept().unwrap();
-            let accepted = stream::accept(config.clone(), socket, Instant::now() + TIME);
+            let accepted = stream::accept(&config, socket, Instant::now() + TIME);
             let mut link = accepted.unwrap().link;
             while replies.peek().is_some()
                 && let Ok(message) = link.receive()

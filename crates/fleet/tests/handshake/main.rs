@@ -13,12 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 use rustls::{ClientConfig, ServerConfig};
 use twofa_core::Timestamp;
 use twofa_fleet::certificate::{
-    Authority, Issued, LIFETIME, NewFleet, fingerprint, make_fleet, read_pem, request_certificate,
+    Authority, Issued, LIFETIME, NewFleet, fingerprint, issued_at, make_fleet, name_in_request,
+    read_pem, request_certificate, request_to_join,
 };
 use twofa_fleet::client::{self, Servers};
 use twofa_fleet::identity::{Id, Identity, Role};
 use twofa_fleet::stream::{self, Protocol};
-use twofa_fleet::tls::{self, HostCertificates, ServerCertificates};
+use twofa_fleet::tls::{self, HostCertificates, ServerCertificates, ServerConfigs};
 use twofa_fleet::token::Address;
 use twofa_fleet::wire::{FromHost, FromServer, HostLogin, Verdict};
 
@@ -48,7 +49,7 @@ fn server_of(fleet: &NewFleet, at: Timestamp) -> Issued {
 }
 
 /// The configuration of a server of `fleet` that shows `own`, signed by an authority of `signer`.
-fn server_config(fleet: &NewFleet, own: &Issued, signer: &NewFleet) -> Arc<ServerConfig> {
+fn server_config(fleet: &NewFleet, own: &Issued, signer: &NewFleet) -> Arc<ServerConfigs> {
     let chain = [
         &own.certificate,
         &signer.servers.certificate,
@@ -80,7 +81,7 @@ fn root_of(fleet: &NewFleet) -> [u8; 32] {
 /// What a host and a server have to say after a handshake, and one message from the server: what was agreed and the host's
 /// certificate, or whose side refused.
 fn meet(
-    server: Arc<ServerConfig>,
+    server: Arc<ServerConfigs>,
     host: &Arc<ClientConfig>,
 ) -> Result<(Protocol, Option<Identity>), String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -90,7 +91,7 @@ fn meet(
     };
     let serving = thread::spawn(move || {
         let (socket, _) = listener.accept().unwrap();
-        let mut accepted = stream::accept(server, socket, Instant::now() + TIME)?;
+        let mut accepted = stream::accept(&server, socket, Instant::now() + TIME)?;
         accepted.link.send(&FromServer::Accepted(None)).unwrap();
         Ok::<_, std::io::Error>((accepted.protocol, accepted.certificate))
     });
@@ -224,6 +225,58 @@ fn a_certificate_that_has_ended_is_refused() {
 }
 
 #[test]
+fn a_host_whose_certificate_has_ended_can_speak_of_itself_and_of_nothing_else() {
+    let (fleet, other) = (make_fleet(now()).unwrap(), make_fleet(now()).unwrap());
+    let server = server_of(&fleet, now());
+    let config = || server_config(&fleet, &server, &fleet);
+    let itself = |own: &Issued| {
+        let config = tls::host_itself(&HostCertificates {
+            certificate: &own.certificate,
+            key: &own.key,
+            servers: &fleet.servers.certificate,
+            fleet: &fleet.id,
+        });
+        config.unwrap()
+    };
+    let lapsed = host_of(&fleet, now().before(LIFETIME + 1));
+    assert!(meet(config(), &host_config(&fleet, &lapsed)).is_err());
+    let (protocol, identity) = meet(config(), &itself(&lapsed)).unwrap();
+    assert_eq!(protocol, Protocol::Host);
+    assert!(matches!(identity.unwrap().role, Role::Host(_)));
+    // One that also speaks of other things is refused, whichever it names first.
+    for protocols in [
+        [twofa_fleet::HOST_PROTOCOL, twofa_fleet::PROTOCOL],
+        [twofa_fleet::PROTOCOL, twofa_fleet::HOST_PROTOCOL],
+    ] {
+        let mut both = (*itself(&lapsed)).clone();
+        both.alpn_protocols = protocols.map(<[u8]>::to_vec).to_vec();
+        assert!(meet(config(), &Arc::new(both)).is_err());
+    }
+    // It must have been good until then.
+    let foreign = host_of(&other, now().before(LIFETIME + 1));
+    assert!(meet(config(), &itself(&foreign)).is_err());
+    let early = host_of(&fleet, now().after(86_400));
+    assert!(meet(config(), &itself(&early)).is_err());
+}
+
+#[test]
+fn a_host_that_joins_says_what_it_would_like_to_be_called() {
+    let name = |request: &[u8]| name_in_request(request).unwrap();
+    let asked = request_to_join("web-1").unwrap();
+    assert_eq!(name(&asked.request).as_deref(), Some("web-1"));
+    assert!(name_in_request(b"").is_err());
+    // It is no part of what is signed.
+    let fleet = make_fleet(now()).unwrap();
+    let authority = Authority::new(&fleet.hosts.certificate, &fleet.hosts.key).unwrap();
+    let id = Id::random().unwrap();
+    let at = now();
+    let signed = authority.sign_host(&asked.request, &fleet.id, &id, at);
+    let der = &read_pem(&signed.unwrap()).unwrap()[0];
+    assert!(!der.windows(5).any(|part| part == b"web-1"));
+    assert_eq!(issued_at(der).unwrap(), at);
+}
+
+#[test]
 fn a_server_is_known_by_its_name() {
     let fleet = make_fleet(now()).unwrap();
     let authority = Authority::new(&fleet.servers.certificate, &fleet.servers.key).unwrap();
@@ -268,7 +321,7 @@ fn no_session_is_resumed_so_that_each_connection_has_its_certificate_checked() {
     let serving = thread::spawn(move || {
         for _ in 0..3 {
             let (socket, _) = listener.accept().unwrap();
-            let accepted = stream::accept(config.clone(), socket, Instant::now() + TIME);
+            let accepted = stream::accept(&config, socket, Instant::now() + TIME);
             let mut link = accepted.unwrap().link;
             link.send(&FromServer::Accepted(None)).unwrap();
             let _: Result<FromHost, _> = link.receive();
@@ -306,8 +359,15 @@ fn an_older_protocol_or_none_is_refused_by_both_ends() {
         let mut old_host = ClientConfig::clone(&host);
         old_host.alpn_protocols.clone_from(&protocols);
         assert!(meet(server.clone(), &Arc::new(old_host)).is_err());
-        let mut old_server = ServerConfig::clone(&server);
-        old_server.alpn_protocols = protocols;
+        let old = |config: &Arc<ServerConfig>| {
+            let mut config = ServerConfig::clone(config);
+            config.alpn_protocols.clone_from(&protocols);
+            Arc::new(config)
+        };
+        let old_server = ServerConfigs {
+            usual: old(&server.usual),
+            itself: old(&server.itself),
+        };
         assert!(meet(Arc::new(old_server), &host).is_err());
     }
     // Who offers both gets the one that is known.

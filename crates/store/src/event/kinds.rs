@@ -210,7 +210,37 @@ pub enum Event {
     },
     /// A host has joined.
     HostJoined {
-        /// The name that the administrator gave it.
+        /// The name that it has.
+        name: String,
+        /// The name of the key with which it did; `None`: it had a token of its own.
+        #[serde(default)]
+        join_key: Option<String>,
+    },
+    /// A host was removed because it had been silent for as long as the key says with which it joined.
+    HostSilent {
+        /// The name that it had.
+        name: String,
+    },
+    /// An administrator made a key with which many hosts may join.
+    JoinKeyAdded {
+        /// Its name.
+        name: String,
+        /// What its hosts are called.
+        names: String,
+        /// The PAM services that they may ask for; empty: all.
+        services: String,
+        /// The group whose members they may ask about; `None`: everybody.
+        people: Option<String>,
+        /// Whether people may set up their first method there.
+        may_enrol: bool,
+        /// How many hosts may join with it.
+        uses: u64,
+        /// When it ends, in seconds since 1970.
+        until: i64,
+    },
+    /// An administrator removed such a key.
+    JoinKeyRemoved {
+        /// Its name.
         name: String,
     },
     /// An administrator removed a host from the fleet.
@@ -361,6 +391,7 @@ pub enum Event {
 impl Event {
     /// Whether the user whom it is about gets a notice of it: where something happened to the second factor that a
     /// user should know of who did not do it.
+    #[allow(clippy::too_many_lines, reason = "a table")]
     pub const fn is_noticed(&self) -> bool {
         match self {
             Self::BackupCodeUsed
@@ -400,6 +431,9 @@ impl Event {
             | Self::HostAdded { .. }
             | Self::HostJoined { .. }
             | Self::HostRemoved { .. }
+            | Self::HostSilent { .. }
+            | Self::JoinKeyAdded { .. }
+            | Self::JoinKeyRemoved { .. }
             | Self::HostReadmitted { .. }
             | Self::HostRenewed { .. }
             | Self::HostCopied { .. }

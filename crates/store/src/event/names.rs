@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 60] = [
+pub const EVENT_NAMES: [EventName; 63] = [
     event(
         "passed",
         "method label channel kind",
@@ -165,11 +165,26 @@ pub const EVENT_NAMES: [EventName; 60] = [
         "name services people may-enrol",
         "An administrator added a host to the fleet",
     ),
-    event("host-joined", "name", "A host joined the fleet"),
+    event("host-joined", "name join-key", "A host joined the fleet"),
     event(
         "host-removed",
         "name",
         "An administrator removed a host from the fleet",
+    ),
+    event(
+        "host-silent",
+        "name",
+        "A host was removed because it had been silent for as long as its join key says",
+    ),
+    event(
+        "join-key-added",
+        "name names services people may-enrol uses until",
+        "An administrator made a key with which hosts join the fleet",
+    ),
+    event(
+        "join-key-removed",
+        "name",
+        "An administrator removed a key with which hosts joined the fleet",
     ),
     event(
         "host-readmitted",

@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 37] = [
+pub(crate) static TABLES: [Table; 38] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -102,7 +102,13 @@ pub(crate) static TABLES: [Table; 37] = [
     table(
         "host",
         "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at, previous_key, previous_until,
-         renewals, copied_at, people, version, people_alarm_at, cut_off_at, unlocked_at",
+         renewals, copied_at, people, version, people_alarm_at, cut_off_at, unlocked_at, join_key, lives, heard_at, used_token,
+         joined_from, joined_key",
+    ),
+    table(
+        "join_key",
+        "name, digest, names, services, people, may_enrol, uses, hourly, host_lives, added_at, until, used, used_at, hour_at,
+         hour_used",
     ),
     table(
         "fleet_server",

@@ -34,6 +34,14 @@ pub struct Host {
     pub cut_off_at: Option<Timestamp>,
     /// When an administrator last ended that; what came before does not count again.
     pub unlocked_at: Option<Timestamp>,
+    /// The name of the key with which it joined; `None`: it had a token of its own.
+    pub join_key: Option<String>,
+    /// After so many seconds of silence it is removed; `None`: it never is.
+    pub lives: Option<u64>,
+    /// The address from which it joined; `None`: not known.
+    pub joined_from: Option<String>,
+    /// SHA-256 of the public key with which it joined; `None`: not known.
+    pub joined_key: Option<[u8; 32]>,
 }
 
 /// What a host may do.
@@ -89,7 +97,7 @@ pub(crate) enum HostAttempt {
 }
 
 const HOST: &str = "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at, renewals, copied_at,
-                           people, version, cut_off_at, unlocked_at FROM host";
+                           people, version, cut_off_at, unlocked_at, join_key, lives, joined_from, joined_key FROM host";
 
 /// Every host, by name.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<Host>, StoreError> {
@@ -390,6 +398,10 @@ fn host(row: &Row<'_>) -> Result<Host, StoreError> {
         version: row.get("version")?,
         cut_off_at: row.get("cut_off_at")?,
         unlocked_at: row.get("unlocked_at")?,
+        join_key: row.get("join_key")?,
+        lives: row.get("lives")?,
+        joined_from: row.get("joined_from")?,
+        joined_key: row.get("joined_key")?,
     })
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod fleet;
 pub(crate) mod fleet_policy;
 pub(crate) mod host_limits;
 pub(crate) mod invitations;
+pub(crate) mod join_keys;
 pub(crate) mod journal;
 pub(crate) mod notices;
 pub(crate) mod policy;

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Policy, Timestamp};
 use twofa_fleet::certificate::{key_and_end, read_pem};
-use twofa_store::Rules;
+use twofa_store::{JoinedFleet, Rules};
 
 use super::finding::{Finding, FleetFinding, Part};
 use crate::admin::{AdminError, Administration};
+use crate::context::Services;
 use crate::fleet::files::FleetDirectory;
 use crate::fleet::membership::NotRefreshed;
 use crate::fleet::{policy_copy, shared};
@@ -29,10 +30,10 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
         let version = admin.store().policy_version()?;
         return Ok(vec![Finding::Fleet(FleetFinding::Server { version })]);
     }
-    if rules.fleet.is_none() && !directory.host_file().exists() {
+    if rules.fleet.is_none() && !directory.has_host_files() {
         return Ok(Vec::new());
     }
-    let found = host(admin, &rules, &directory).into_iter();
+    let found = host(admin, &rules).into_iter();
     let mut found: Vec<_> = found.map(Finding::Fleet).collect();
     match same_uids(rules.rulebook.machine()) {
         Ok(same) => found.extend(same.into_iter().map(Finding::Fleet)),
@@ -44,7 +45,7 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
     Ok(found)
 }
 
-fn host(admin: &Administration, rules: &Rules, directory: &FleetDirectory) -> Vec<FleetFinding> {
+fn host(admin: &Administration, rules: &Rules) -> Vec<FleetFinding> {
     let services = admin.broker.services();
     if let Err(error) = services.fleet.check_policy(rules, services.store) {
         let error = error.to_string();
@@ -54,7 +55,7 @@ fn host(admin: &Administration, rules: &Rules, directory: &FleetDirectory) -> Ve
         return Vec::new();
     };
     let now = services.now();
-    let until = certificate_end(directory);
+    let until = certificate_end(services, joined);
     let mut found = Vec::new();
     if let Some(until) = until.filter(|until| *until <= now.after(SOON)) {
         found.push(FleetFinding::CertificateEnds { until });
@@ -95,8 +96,8 @@ fn host(admin: &Administration, rules: &Rules, directory: &FleetDirectory) -> Ve
     found
 }
 
-fn certificate_end(directory: &FleetDirectory) -> Option<Timestamp> {
-    let files = directory.read_host().ok()?;
+fn certificate_end(services: Services<'_>, joined: &JoinedFleet) -> Option<Timestamp> {
+    let files = services.fleet.files(joined, services.store).ok()?;
     let certificates = read_pem(&files.certificate).ok()?;
     Some(key_and_end(certificates.first()?).ok()?.1)
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use twofa_core::text::printable;
-use twofa_fleet::certificate::{Authority, key_and_end, read_pem};
+use twofa_fleet::certificate::{Authority, issued_at, key_and_end, read_pem};
 use twofa_fleet::identity::{Identity, Role};
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::wire::{MemberAnswer, MemberRequest};
@@ -49,7 +49,12 @@ fn answer(
     let (shown_key, _) = key_and_end(shown)?;
     let certificate = match request {
         MemberRequest::Servers => match store.host_by_key(&shown_key, now) {
-            Ok(_) => None,
+            Ok(host) => {
+                if host.lives.is_some() {
+                    store.note_host_heard(&host.id, now)?;
+                }
+                None
+            }
             Err(StoreError::HostRefused) => return Ok(refused(messages::HOST_REFUSED)),
             Err(error) => return Err(error.into()),
         },
@@ -61,6 +66,8 @@ fn answer(
             else {
                 return Ok(refused(messages::HOST_REFUSED));
             };
+            let grace = store.rules_in_force()?.rulebook.machine().renewal_grace;
+            let grace = grace.seconds();
             let key = shared.directory.read_hosts_key()?;
             let authority = Authority::new(&shared.files.hosts, &key)?;
             let signed = authority.sign_host(&request, &shared.files.fleet, &host, now)?;
@@ -69,6 +76,8 @@ fn answer(
             let renewal = HostRenewal {
                 id: host.to_string(),
                 shown: shown_key,
+                issued_at: issued_at(shown)?,
+                grace,
                 key,
                 key_until,
             };

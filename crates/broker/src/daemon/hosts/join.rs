@@ -1,13 +1,15 @@
-//! A host joins: it shows the secret of its token and gets a certificate for its key.
+//! A host joins: it shows the secret of its token, or of a key for many hosts, and gets a certificate for its own key.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use twofa_fleet::certificate::{Authority, key_and_end, read_pem};
+use twofa_core::Timestamp;
+use twofa_fleet::certificate::{Authority, key_and_end, name_in_request, read_pem};
+use twofa_fleet::identity::Id;
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::token;
 use twofa_fleet::wire::{JoinAnswer, JoinRequest};
-use twofa_store::{HostJoin, UnjoinedHost};
+use twofa_store::{HostJoin, KeyJoin, KeyJoinOutcome, Store, UnjoinedHost};
 
 use super::itself::origin;
 use super::{Failure, Shared};
@@ -40,26 +42,89 @@ fn join(
     let services = broker.services();
     let (store, now) = (services.store, services.now());
     let token = token::digest(&request.secret);
-    let refused = || JoinAnswer::Refused(messages::TOKEN_REFUSED.to_owned());
     let Some(UnjoinedHost { id, name }) = store.host_of_token(&token, now)? else {
-        return Ok(refused());
+        if store.is_join_key(&token)? {
+            return join_with_key(shared, store, request, address, now);
+        }
+        return refused_token(store, &token, now);
     };
-    let key = shared.directory.read_hosts_key()?;
-    let authority = Authority::new(&shared.files.hosts, &key)?;
-    let signed = authority.sign_host(&request.request, &shared.files.fleet, &id.parse()?, now)?;
-    let certificates = read_pem(&signed)?;
-    let der = certificates.first().ok_or("no certificate was issued")?;
-    let (key, key_until) = key_and_end(der)?;
+    let signed = sign(shared, request, &id.parse()?, now)?;
     let join = HostJoin {
         token,
-        key,
-        key_until,
+        key: signed.key,
+        key_until: signed.key_until,
     };
     if !store.join_host(join, &origin(address), now)? {
-        return Ok(refused());
+        return refused_token(store, &token, now);
     }
     Ok(JoinAnswer::Joined {
         name,
-        certificate: signed,
+        certificate: signed.certificate,
+    })
+}
+
+fn join_with_key(
+    shared: &Shared,
+    store: &Store,
+    request: &JoinRequest,
+    address: SocketAddr,
+    now: Timestamp,
+) -> Result<JoinAnswer, Failure> {
+    let name = name_in_request(&request.request)?.unwrap_or_default();
+    let id = Id::random()?;
+    let signed = sign(shared, request, &id, now)?;
+    let join = KeyJoin {
+        digest: token::digest(&request.secret),
+        id: id.as_str(),
+        name: &name,
+        key: signed.key,
+        key_until: signed.key_until,
+    };
+    let why = match store.join_with_key(&join, &origin(address), now)? {
+        KeyJoinOutcome::Joined => {
+            return Ok(JoinAnswer::Joined {
+                name,
+                certificate: signed.certificate,
+            });
+        }
+        KeyJoinOutcome::Unknown => messages::TOKEN_UNKNOWN.to_owned(),
+        KeyJoinOutcome::Ended(at) => messages::join_key_ended(at, now),
+        KeyJoinOutcome::UsedUp(uses) => messages::join_key_used_up(uses),
+        KeyJoinOutcome::TooMany(hourly) => messages::join_key_too_fast(hourly),
+        KeyJoinOutcome::OtherName(pattern) => messages::join_key_other_name(&name, &pattern),
+        KeyJoinOutcome::NameTaken => messages::join_key_name_taken(&name),
+    };
+    Ok(JoinAnswer::Refused(why))
+}
+
+/// Why the token that has this SHA-256 lets no host join.
+fn refused_token(store: &Store, token: &[u8; 32], now: Timestamp) -> Result<JoinAnswer, Failure> {
+    let why = messages::dead_token(&store.dead_token(token, now)?, now);
+    Ok(JoinAnswer::Refused(why))
+}
+
+/// A certificate that was issued, and what the store keeps of it.
+struct Signed {
+    certificate: String,
+    key: [u8; 32],
+    key_until: Timestamp,
+}
+
+fn sign(
+    shared: &Shared,
+    request: &JoinRequest,
+    id: &Id,
+    now: Timestamp,
+) -> Result<Signed, Failure> {
+    let key = shared.directory.read_hosts_key()?;
+    let authority = Authority::new(&shared.files.hosts, &key)?;
+    let certificate = authority.sign_host(&request.request, &shared.files.fleet, id, now)?;
+    let certificates = read_pem(&certificate)?;
+    let der = certificates.first().ok_or("no certificate was issued")?;
+    let (key, key_until) = key_and_end(der)?;
+    Ok(Signed {
+        certificate,
+        key,
+        key_until,
     })
 }

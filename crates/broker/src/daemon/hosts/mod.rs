@@ -17,6 +17,7 @@ mod own_row;
 mod permits;
 mod policy;
 mod server_join;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -38,6 +39,7 @@ use twofa_store::Location;
 use self::connection::HostConnection;
 use self::conversation::Next;
 use self::permits::{Permits, Purpose};
+use self::silence::Listening;
 use self::waiting::Waiting;
 use self::work::{Job, Task, WorkQueue};
 use super::lazy_store::LazyStore;
@@ -68,7 +70,7 @@ const STACK_BYTES: usize = 512 * 1024;
 
 /// What all connections share.
 struct Shared {
-    config: Arc<tls::ServerConfig>,
+    config: Arc<tls::ServerConfigs>,
     directory: FleetDirectory,
     files: ServerFiles,
     store: Arc<LazyStore>,
@@ -198,13 +200,18 @@ fn wait(shared: &Shared, mut connection: HostConnection) {
     }
 }
 
-/// Removes the conversations that have ended, from time to time.
+/// Removes the conversations that have ended, and hosts that are silent, from time to time.
 fn start_sweeping(store: Arc<LazyStore>) -> io::Result<()> {
+    let mut listening = Listening::default();
     let sweep = move || loop {
         thread::sleep(SWEEP_INTERVAL);
-        if let Some(broker) = store.if_open()
-            && let Err(error) = turns::sweep(broker.services())
-        {
+        let Some(broker) = store.if_open() else {
+            listening = Listening::default();
+            continue;
+        };
+        let swept = turns::sweep(broker.services());
+        listening.remove_silent(swept.is_ok(), broker.services());
+        if let Err(error) = swept {
             log::warn(&log_lines::not_swept(&error));
         }
     };
@@ -245,7 +252,7 @@ fn serve_connection(
     handshake: permits::Permit,
 ) {
     let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
-    let accepted = match stream::accept(shared.config.clone(), socket, deadline) {
+    let accepted = match stream::accept(&shared.config, socket, deadline) {
         Ok(accepted) => accepted,
         // Probes of the port are not worth a line.
         Err(error) if error.kind() != io::ErrorKind::InvalidData => return,

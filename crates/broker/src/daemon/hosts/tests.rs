@@ -114,31 +114,59 @@ impl Server {
 
     /// A key and certificate that the fleet signed; the store knows nothing of it.
     fn signed(&self) -> (Issued, Id) {
+        let host = Id::random().unwrap();
+        (self.signed_for(&host, now()), host)
+    }
+
+    fn signed_for(&self, host: &Id, at: Timestamp) -> Issued {
         let asked = request_certificate().unwrap();
         let NewFleet { id, hosts, .. } = &self.fleet;
         let authority = Authority::new(&hosts.certificate, &hosts.key).unwrap();
-        let host = Id::random().unwrap();
-        let certificate = authority.sign_host(&asked.request, id, &host, now());
-        let key = asked.key;
-        let certificate = certificate.unwrap();
-        (Issued { certificate, key }, host)
+        let certificate = authority.sign_host(&asked.request, id, host, at);
+        Issued {
+            certificate: certificate.unwrap(),
+            key: asked.key,
+        }
     }
 
     /// The same for a host that has joined as `web1`.
     fn joined(&self) -> Issued {
-        self.joined_as("web1", [1; 32])
+        self.joined_at(now())
     }
 
+    /// The same for one that did so at this time.
+    fn joined_at(&self, at: Timestamp) -> Issued {
+        self.add("web1", [1; 32], at)
+    }
+
+    /// The same for one with another name and token.
     fn joined_as(&self, name: &str, token: [u8; 32]) -> Issued {
-        let (issued, id) = self.signed();
-        let origin = Origin::command_line(0);
+        self.add(name, token, now())
+    }
+
+    fn add(&self, name: &str, token: [u8; 32], at: Timestamp) -> Issued {
+        let id = Id::random().unwrap();
         let new = NewHost {
             id: id.to_string(),
             name: name.into(),
             rights: HostRights::default(),
             token,
         };
-        self.store.add_host(&new, &origin, now()).unwrap();
+        let origin = Origin::command_line(0);
+        self.store.add_host(&new, &origin, at).unwrap();
+        self.join(&id, token, at)
+    }
+
+    /// The host `id`, which joined before, joins again at this time.
+    fn rejoined(&self, id: &Id, at: Timestamp) -> Issued {
+        let origin = Origin::command_line(0);
+        let readmitted = self.store.readmit_host("web1", &[1; 32], &origin, at);
+        assert!(readmitted.unwrap().is_some());
+        self.join(id, [1; 32], at)
+    }
+
+    fn join(&self, id: &Id, token: [u8; 32], at: Timestamp) -> Issued {
+        let issued = self.signed_for(id, at);
         let der = &read_pem(&issued.certificate).unwrap()[0];
         let (key, key_until) = certificate::key_and_end(der).unwrap();
         let join = HostJoin {
@@ -146,7 +174,8 @@ impl Server {
             key,
             key_until,
         };
-        assert!(self.store.join_host(join, &origin, now()).unwrap());
+        let origin = Origin::command_line(0);
+        assert!(self.store.join_host(join, &origin, at).unwrap());
         issued
     }
 

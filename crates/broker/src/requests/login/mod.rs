@@ -9,6 +9,8 @@
 mod appended;
 mod challenge;
 mod confirm;
+#[cfg(test)]
+mod damaged_host;
 mod device;
 mod enrolment;
 mod exchange;

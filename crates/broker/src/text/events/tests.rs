@@ -211,7 +211,27 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             None,
         ),
         (Event::HostUnlocked { name: name.clone() }, None),
-        (Event::HostJoined { name: name.clone() }, None),
+        (
+            Event::HostJoined {
+                name: name.clone(),
+                join_key: None,
+            },
+            None,
+        ),
+        (Event::HostSilent { name: name.clone() }, None),
+        (
+            Event::JoinKeyAdded {
+                name: name.clone(),
+                names: "web-*".into(),
+                services: String::new(),
+                people: None,
+                may_enrol: false,
+                uses: 5,
+                until: 1,
+            },
+            None,
+        ),
+        (Event::JoinKeyRemoved { name: name.clone() }, None),
         (Event::HostRemoved { name: name.clone() }, None),
         (Event::HostReadmitted { name: name.clone() }, None),
         (Event::HostRenewed { name: name.clone() }, None),

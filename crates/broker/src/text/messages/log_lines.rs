@@ -25,6 +25,16 @@ pub fn not_swept(error: &dyn Display) -> String {
     format!("logins on hosts that have ended could not be removed from the store: {error}")
 }
 
+/// That a host was removed.
+pub fn host_silent(name: &str) -> String {
+    format!("the host {name} was removed: it was silent for as long as its join key says")
+}
+
+/// That hosts that are silent stay for now.
+pub fn silent_not_removed(error: &dyn Display) -> String {
+    format!("hosts that have been silent for too long could not be removed: {error}")
+}
+
 /// That the database did not take this server's mark.
 pub fn no_mark(error: &StoreError) -> String {
     let hint = error

@@ -1,12 +1,13 @@
 //! Every sentence of the broker that people read.
 //!
 //! [`prompts`] are questions, [`notes`] tell a person what happened, and [`refusals`] why something is not done, with
-//! [`commands`] for the command line, [`wrong_answer`] for codes and [`endings`] for requests that wait too long. [`log_lines`] are for administrators, and
+//! [`commands`] for the command line, [`joining`] for hosts that join, [`wrong_answer`] for codes and [`endings`] for requests that wait too long. [`log_lines`] are for administrators, and
 //! [`reasons`] say in them why a login ended as it did. What all of them share is in this file. Texts for a terminal
 //! are ASCII, because nothing is known of the terminal.
 
 pub mod commands;
 pub mod endings;
+mod joining;
 pub mod log_lines;
 mod notes;
 mod prompts;
@@ -19,6 +20,7 @@ use twofa_core::exemption::Exemption;
 use twofa_core::text::printable;
 use twofa_core::{Duration, Policy, Timestamp};
 
+pub use self::joining::*;
 pub use self::notes::*;
 pub use self::prompts::*;
 pub use self::refusals::*;

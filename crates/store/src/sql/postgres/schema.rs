@@ -15,10 +15,16 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 1] = [(
-    include_str!("../../../migrations/postgres/0001_first.sql"),
-    1,
-)];
+static MIGRATIONS: [(&str, i64); 2] = [
+    (
+        include_str!("../../../migrations/postgres/0001_first.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0002_join_keys.sql"),
+        1,
+    ),
+];
 
 /// Whether a store can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

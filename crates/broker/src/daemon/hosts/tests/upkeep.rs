@@ -1,8 +1,9 @@
 //! A host renews its certificate, and so does a copy of it.
 
 use twofa_core::{FleetPolicy, Rulebook};
+use twofa_fleet::certificate::LIFETIME;
 use twofa_fleet::identity::{Identity, Role};
-use twofa_fleet::wire::FromServer;
+use twofa_fleet::wire::{FromServer, MemberAnswer, MemberRequest};
 use twofa_store::{JoinedFleet, NewServer};
 
 use super::*;
@@ -14,6 +15,7 @@ const DAY: u64 = 86_400;
 
 /// A machine that has joined the fleet of a server.
 struct Host {
+    own: Issued,
     store: Store,
     membership: Membership,
     _folder: tempfile::TempDir,
@@ -60,6 +62,7 @@ impl Host {
         };
         store.join_fleet(&joined, &policy, &origin, now()).unwrap();
         Self {
+            own: own.clone(),
             store,
             membership: Membership::new(directory, folder.path().join("policy")),
             _folder: folder,
@@ -136,6 +139,95 @@ fn a_copy_that_renews_after_the_host_did_cuts_off_both() {
     let refused = host.keep_up(0).unwrap_err();
     assert!(matches!(refused, UpkeepError::Refused { .. }));
     assert!(server.store.hosts().unwrap()[0].copied_at.is_some());
+}
+
+#[test]
+fn a_host_that_joins_again_works_and_a_copy_from_before_is_refused_and_cuts_nobody_off() {
+    let server = Server::new();
+    let own = server.joined();
+    let (host, copy) = (Host::new(&server, &own), Host::new(&server, &own));
+    assert!(host.keep_up(61).unwrap());
+    assert!(copy.keep_up(61).is_err());
+    let id = server.store.hosts().unwrap()[0].id.clone();
+    let later = now().after(1);
+    let again = server.rejoined(&id.parse().unwrap(), later);
+    let host = Host::new(&server, &again);
+    assert!(host.is_served(&server));
+    for copy in [&copy, &Host::new(&server, &own)] {
+        let refused = copy.keep_up(61).unwrap_err();
+        assert!(matches!(refused, UpkeepError::Refused { .. }), "{refused}");
+    }
+    assert!(host.is_served(&server));
+    assert_eq!(server.store.hosts().unwrap()[0].copied_at, None);
+}
+
+/// A server on which a host has joined whose certificate ended so many seconds ago, and the host.
+fn lapsed(seconds: u64) -> (Server, Host) {
+    let server = Server::new();
+    let own = server.joined_at(now().before(LIFETIME + seconds));
+    let host = Host::new(&server, &own);
+    (server, host)
+}
+
+#[test]
+fn a_host_that_slept_past_its_certificate_renews_it_and_can_do_nothing_before() {
+    let (server, host) = lapsed(DAY);
+    let joined = host.joined();
+    let log_in = || {
+        let servers = host.membership.servers(Some(&joined), &host.store);
+        let servers = servers.unwrap().unwrap();
+        servers.open(&server.login(), Instant::now() + TIME).is_ok()
+    };
+    assert!(!log_in());
+    // Nor is it told where servers are.
+    let asked = client::connect(
+        &tls::host_itself(&HostCertificates {
+            certificate: &host.own.certificate,
+            key: &host.own.key,
+            servers: &server.fleet.servers.certificate,
+            fleet: &server.fleet.id,
+        })
+        .unwrap(),
+        &server.address,
+        Instant::now() + TIME,
+    );
+    let mut link = asked.unwrap();
+    link.send(&MemberRequest::Servers).unwrap();
+    let answer: MemberAnswer = link.receive().unwrap();
+    assert!(matches!(answer, MemberAnswer::Refused(_)), "{answer:?}");
+
+    assert!(host.keep_up(0).unwrap());
+    assert!(host.is_served(&server));
+}
+
+#[test]
+fn a_lapsed_certificate_is_not_renewed_after_the_grace_or_for_a_host_that_was_removed() {
+    let origin = Origin::command_line(0);
+    let (server, late) = lapsed(366 * DAY);
+    assert!(matches!(
+        late.keep_up(0).unwrap_err(),
+        UpkeepError::Refused { .. }
+    ));
+    let longer = [("fleet.renewal-grace", "500d")];
+    server.store.change_policy(longer, &origin, now()).unwrap();
+    assert!(late.keep_up(0).unwrap());
+
+    let (server, removed) = lapsed(DAY);
+    server.store.remove_host("web1", &origin, now()).unwrap();
+    assert!(matches!(
+        removed.keep_up(0).unwrap_err(),
+        UpkeepError::Refused { .. }
+    ));
+}
+
+#[test]
+fn a_copy_of_a_lapsed_host_that_has_renewed_cuts_off_both() {
+    let (server, host) = lapsed(DAY);
+    let copy = Host::new(&server, &host.own);
+    assert!(host.keep_up(0).unwrap());
+    assert!(copy.keep_up(0).is_err());
+    assert!(server.store.hosts().unwrap()[0].copied_at.is_some());
+    assert!(!host.is_served(&server));
 }
 
 #[test]
