@@ -353,7 +353,12 @@ fn a_token_lets_one_host_join_once_and_says_what_is_wrong_with_another() {
     assert!(cut.stderr.contains("copy the whole line"), "{cut:?}");
     let status = web1.run("ls /etc/twofa/fleet/host.toml");
     assert!(!status.status.success());
+    joins_with_a_key(&server, &web1);
+}
 
+/// Has `host` join the fleet with a join key that works once.
+fn joins_with_a_key(server: &Machine, host: &Machine) {
+    let joins = |token: &str| host.run_with_input("twofa join --token-file -", token);
     let made = server
         .run("twofa join-key add web --names 'web-*' --services sshd --uses 1 --host-lives 24h")
         .ok()
@@ -365,14 +370,14 @@ fn a_token_lets_one_host_join_once_and_says_what_is_wrong_with_another() {
         other_name.stderr.contains("for hosts called web-*"),
         "{other_name:?}"
     );
-    web1.run("hostname Web-7").ok();
+    host.run("hostname Web-7").ok();
     joins(&token).ok();
     let shown = server.run("twofa host show web-7").ok().stdout;
     assert!(
         shown.contains("with the join key web") && shown.contains("Stays:        1d"),
         "{shown}"
     );
-    web1.run("twofa leave --yes").ok();
+    host.run("twofa leave --yes").ok();
     let used_up = joins(&token);
     assert!(
         used_up.stderr.contains("the join key is used up"),
