@@ -76,7 +76,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::Method(command) => commands::method::run(&command, output),
         Command::Exemption(command) => commands::exemption::run(&command, output),
         Command::Session(command) => commands::session::run(command, output),
-        Command::Fleet(command) => commands::server::fleet(command),
+        Command::Fleet(command) => commands::server::fleet(command, output),
         Command::Server(command) => commands::server::run(command, output),
         Command::Host(command) => commands::fleet::host(command, output),
         Command::JoinKey(command) => commands::join_keys::run(command, output),

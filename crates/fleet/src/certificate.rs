@@ -39,6 +39,9 @@ pub enum CertificateError {
     /// There are no random numbers.
     #[error("cannot get random numbers: {0}")]
     Random(#[from] getrandom::Error),
+    /// The key belongs to another certificate.
+    #[error("the private key is not that of the certificate")]
+    OtherKey,
     /// It is no certificate.
     #[error("that is no certificate that we can read")]
     Unreadable,
@@ -203,6 +206,14 @@ impl Authority {
     /// The authority of this certificate and key.
     pub fn new(certificate: &str, key: &PrivateKey) -> Result<Self, CertificateError> {
         let key = KeyPair::from_pem(key.pem())?;
+        let der = read_pem(certificate)?;
+        let der = der.first().ok_or(CertificateError::Unreadable)?;
+        let (_, parsed) =
+            X509Certificate::from_der(der).map_err(|_| CertificateError::Unreadable)?;
+        // What it signed would have no chain.
+        if *parsed.public_key().subject_public_key.data != *key.public_key_raw() {
+            return Err(CertificateError::OtherKey);
+        }
         let issuer = Issuer::from_ca_cert_pem(certificate, key)?;
         Ok(Self { issuer })
     }

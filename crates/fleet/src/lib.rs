@@ -2,7 +2,7 @@
 //!
 //! Each host and each server has a certificate. [`identity`] is what one says of its holder, [`certificate`] makes them,
 //! [`verifier`] checks them, and [`tls`] puts them into the configurations of both ends. [`token`] is what an administrator
-//! carries from a server to a host that is to join. [`wire`] has the messages, and [`stream`] the connection under them,
+//! carries from a server to a host that is to join, [`package`] what a server that joins is given beside it. [`wire`] has the messages, and [`stream`] the connection under them,
 //! on which a whole message has a deadline. [`client`] is a host's end: it finds a server that answers, and keeps
 //! connections that can be used again.
 //!
@@ -17,6 +17,7 @@ mod dial;
 mod error;
 pub mod identity;
 pub mod invitation;
+pub mod package;
 pub mod signed;
 pub mod stream;
 pub mod tls;

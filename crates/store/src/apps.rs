@@ -95,7 +95,7 @@ fn enrol(tx: &Tx<'_>, account: &Account, user: i64, new: &NewApp) -> Result<(), 
     let used = app.used.map(stored_count).transpose()?;
     // The key is sealed to its row, so the row must have its number first.
     let row = apps::insert(tx.db, user, label, &app.parameters.into(), used, tx.now)?;
-    let sealed = tx.key.seal(enrolled(row, account), app.key.expose())?;
+    let sealed = tx.seal(enrolled(row, account), app.key.expose())?;
     apps::set_key(tx.db, row, &sealed)?;
     apps::delete_pending(tx.db, user)?;
     users::raise_generation(tx.db, user)?;

@@ -59,7 +59,7 @@ impl Store {
     }
 
     fn open_schema(location: Location, schema: Schema) -> Result<Self, StoreError> {
-        let key = location.read_key()?;
+        let key = SealingKey::of(&location.read_keys()?, Some(location.clone()));
         let backing = Backing::File(FileBacking::open(&location, schema)?);
         Ok(Self::on(location, key, backing))
     }
@@ -89,7 +89,7 @@ impl Store {
 
     /// Opens the store that is in a database on a server.
     fn open_on_server(location: Location, address: Address) -> Result<Self, StoreError> {
-        let key = location.read_key()?;
+        let key = SealingKey::of(&location.read_keys()?, Some(location.clone()));
         let pool = Pool::open(address)?;
         pool.view(schema::check)?;
         let seen = Arc::new(SeenMark::new(location.mark()));

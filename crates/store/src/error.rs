@@ -38,8 +38,11 @@ pub enum StoreError {
         why: String,
     },
     /// The key file is not a key.
-    #[error("{} is not a sealing key: it must have exactly 32 bytes", .0.display())]
+    #[error("{} is not a sealing key: it must have exactly 32 bytes, or be a list that 'twofa fleet rotate key' wrote", .0.display())]
     BadKey(PathBuf),
+    /// A value was sealed with a key that is not in the file.
+    #[error("a value in the store was sealed with key {0}, which this machine does not have")]
+    NoSealingKey(u32),
     /// A file could not be opened, read or made.
     #[error("cannot {action} {}: {source}", .path.display())]
     File {

@@ -105,7 +105,6 @@ impl Store {
         joined: &JoinedFleet,
         fresh: &str,
     ) -> Result<Option<Zeroizing<String>>, StoreError> {
-        let sealed = self.key().seal(place("next_key"), fresh.as_bytes())?;
         self.write(|view| {
             let now = fleet::joined(view.db)?;
             if now.is_none_or(|now| {
@@ -116,6 +115,7 @@ impl Store {
             if let Some(kept) = fleet::next_key(view.db)? {
                 return open(view.key, "next_key", &kept).map(Some);
             }
+            let sealed = view.seal(place("next_key"), fresh.as_bytes())?;
             fleet::set_next_key(view.db, &sealed)?;
             Ok(Some(Zeroizing::new(fresh.to_owned())))
         })
@@ -123,9 +123,9 @@ impl Store {
 
     /// On a host: puts the new certificate and its key, both as PEM, in the place of those before.
     pub fn end_renewal(&self, certificate: &str, key: &str) -> Result<(), StoreError> {
-        let sealed = self.key().seal(place("key"), key.as_bytes())?;
         self.write(|view| {
             view.rules.forget(view.db)?;
+            let sealed = view.seal(place("key"), key.as_bytes())?;
             fleet::set_certificate(view.db, certificate, &sealed)
         })
     }
@@ -150,7 +150,7 @@ fn open(
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-const fn place(column: &'static str) -> AssociatedData<'static> {
+pub(crate) const fn place(column: &'static str) -> AssociatedData<'static> {
     AssociatedData {
         table: "joined_fleet",
         column,

@@ -9,16 +9,20 @@ use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use crate::error::StoreError;
+use crate::keys::Keys;
 use crate::private_file::{GROUP, GROUP_WRITES, OTHERS, OTHERS_WRITE, check_private, parent};
-use crate::seal::{KEY_BYTES, SealingKey};
+use crate::seal::KEY_BYTES;
 use crate::sql::postgres::address::{Address, BadAddress};
+
+/// The longest file of sealing keys that is read, in bytes.
+const LONGEST_KEYS: usize = 4096;
 
 /// The files of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// The SQLite database.
     pub database: PathBuf,
-    /// The key that seals what is secret in it.
+    /// The keys that seal what is secret in it.
     pub key: PathBuf,
     /// The file that says which PostgreSQL database is the store. Without it, the store is [`Self::database`].
     pub server: PathBuf,
@@ -107,13 +111,8 @@ impl Location {
         }
     }
 
-    /// Reads the sealing key, if only its owner and group can.
-    pub(crate) fn read_key(&self) -> Result<SealingKey, StoreError> {
-        self.read_key_bytes().map(|bytes| SealingKey::new(&bytes))
-    }
-
-    /// Its bytes.
-    pub(crate) fn read_key_bytes(&self) -> Result<Zeroizing<[u8; KEY_BYTES]>, StoreError> {
+    /// Reads the sealing keys, if only their owner and group can.
+    pub fn read_keys(&self) -> Result<Keys, StoreError> {
         let path = &self.key;
         let mut file = open_nofollow(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::KeyMissing(path.clone()),
@@ -122,12 +121,9 @@ impl Location {
         let metadata = file.metadata().map_err(StoreError::file("look at", path))?;
         check_private(path, &metadata, OTHERS | GROUP_WRITES)?;
         self.check_key_group(&metadata)?;
-        let mut bytes = Zeroizing::new([0; KEY_BYTES + 1]);
+        let mut bytes = Zeroizing::new([0; LONGEST_KEYS]);
         let length = read_up_to(&mut file, &mut *bytes).map_err(StoreError::file("read", path))?;
-        match <&[u8; KEY_BYTES]>::try_from(&bytes[..length]) {
-            Ok(key) => Ok(Zeroizing::new(*key)),
-            Err(_) => Err(StoreError::BadKey(path.clone())),
-        }
+        Keys::parse(&bytes[..length]).ok_or_else(|| StoreError::BadKey(path.clone()))
     }
 
     /// Checks that the key's group, which can read it, is the one the database belongs to, or root's.
@@ -168,38 +164,47 @@ impl Location {
         make_directory(path, 0o755)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(&mut *bytes)?;
-        self.write_key(&bytes, owner)
-    }
-
-    /// Takes over the sealing key of a store that other machines use too. A different key that is here is kept beside it; where
-    /// it is then is returned.
-    pub fn take_over_key(
-        &self,
-        bytes: &[u8; KEY_BYTES],
-        owner: Owner,
-    ) -> Result<Option<PathBuf>, StoreError> {
-        let path = &self.key;
-        if !exists(path)? {
-            return self.write_key(bytes, owner).map(|()| None);
-        }
-        if *self.read_key_bytes()? == *bytes {
-            return Ok(None);
-        }
-        let kept = path.with_extension("key.before-joining");
-        fs::rename(path, &kept).map_err(StoreError::file("rename", path))?;
-        self.write_key(bytes, owner).map(|()| Some(kept))
-    }
-
-    fn write_key(&self, bytes: &[u8; KEY_BYTES], owner: Owner) -> Result<(), StoreError> {
-        let path = &self.key;
         let mut file = create_new(path, 0o640)?;
-        let written = fchown(&file, None, Some(owner.gid))
-            .and_then(|()| file.write_all(bytes))
-            .and_then(|()| file.sync_all())
-            .map_err(StoreError::file("write", path))
+        let written = write_keys(path, &mut file, &Keys::first(&bytes), owner)
             .and_then(|()| sync_directory(path));
         written.inspect_err(|_| {
             let _ = fs::remove_file(path);
+        })
+    }
+
+    /// Takes over the sealing keys of a store that other machines use too. Others that are here are kept beside them; where
+    /// they are then is returned. Keys that are here and some of those that come are no others.
+    pub fn take_over_keys(&self, keys: &Keys, owner: Owner) -> Result<Option<PathBuf>, StoreError> {
+        let path = &self.key;
+        let mut kept = None;
+        if exists(path)? {
+            let here = self.read_keys()?;
+            if here == *keys {
+                return Ok(None);
+            }
+            if here.hashing != keys.hashing {
+                let beside = path.with_extension("key.before-joining");
+                fs::copy(path, &beside).map_err(StoreError::file("copy", path))?;
+                kept = Some(beside);
+            }
+        } else {
+            make_directory(path, 0o755)?;
+        }
+        self.replace_keys(keys, owner).map(|()| kept)
+    }
+
+    /// Puts `keys` in the place of those that are in the file, at once and on disk; for root.
+    pub(crate) fn replace_keys(&self, keys: &Keys, owner: Owner) -> Result<(), StoreError> {
+        let path = &self.key;
+        let draft = path.with_extension("key.new");
+        // One that a crash left.
+        let _ = fs::remove_file(&draft);
+        let mut file = create_new(&draft, 0o640)?;
+        let replaced = write_keys(&draft, &mut file, keys, owner)
+            .and_then(|()| fs::rename(&draft, path).map_err(StoreError::file("replace", path)))
+            .and_then(|()| sync_directory(path));
+        replaced.inspect_err(|_| {
+            let _ = fs::remove_file(&draft);
         })
     }
 
@@ -283,6 +288,13 @@ impl Location {
         check_private(path, &metadata, OTHERS | GROUP)?;
         Ok(FileId::from_metadata(&metadata))
     }
+}
+
+fn write_keys(path: &Path, file: &mut File, keys: &Keys, owner: Owner) -> Result<(), StoreError> {
+    fchown(&*file, None, Some(owner.gid))
+        .and_then(|()| file.write_all(&keys.write()))
+        .and_then(|()| file.sync_all())
+        .map_err(StoreError::file("write", path))
 }
 
 /// Tells whether the database has changed.

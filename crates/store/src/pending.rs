@@ -52,7 +52,7 @@ impl Store {
             let data = app_sealing::pending(user, account);
             let sealed = SealedApp {
                 parameters: app.parameters.into(),
-                key: tx.key.seal(data, app.key.expose())?,
+                key: tx.seal(data, app.key.expose())?,
             };
             apps::set_pending(tx.db, user, &sealed, &origin.place(), now)?;
             tx.generation(account)

@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::location::Location;
 use crate::model::mark::Mark;
+use crate::seal::SealingKey;
 use crate::sql::fleet::Host;
 use crate::sql::postgres::marks;
 use crate::sql::postgres::pool::Pool;
@@ -37,7 +38,7 @@ impl Store {
     pub fn open_to_resume(location: Location) -> Result<Self, StoreError> {
         let address = location.read_server()?;
         let address = address.ok_or(StoreError::NotOnServer)?;
-        let key = location.read_key()?;
+        let key = SealingKey::of(&location.read_keys()?, Some(location.clone()));
         let pool = Pool::open(address)?;
         pool.view(schema::check)?;
         let pool = pool.watched_by(Watch::without_marks());

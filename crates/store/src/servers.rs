@@ -10,11 +10,9 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::fleet::{TOKEN_LIFETIME, check_name};
-use crate::seal::{AssociatedData, KEY_BYTES, Owner, SealingKey};
+use crate::keys::FIRST;
+use crate::seal::{AssociatedData, Owner, SealingKey};
 use crate::sql::servers::{self, Server};
-
-/// A sealing key and its number.
-pub type NumberedKey = (u32, Zeroizing<[u8; KEY_BYTES]>);
 
 /// A server that is to join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +70,7 @@ impl Store {
     ) -> Result<Server, StoreError> {
         check_name(&new.name)?;
         let server = row(new, now);
-        let sealed = SealingKey::from_secret(secret).seal(place(&new.id), package)?;
+        let sealed = SealingKey::from_secret(secret).seal(FIRST, place(&new.id), package)?;
         self.change(origin, now, |tx| {
             match servers::find(tx.db, &new.name)? {
                 Some(found) if found.joined_at.is_some() => {
@@ -85,6 +83,31 @@ impl Store {
             let name = new.name.clone();
             tx.record(None, &Event::ServerAdded { name })?;
             Ok(server.clone())
+        })
+    }
+
+    /// Gives the server `name`, which has joined, `package` once more, with what else servers are given: as [`Self::add_server`]
+    /// does. It goes on serving. `None`: there is no such server.
+    pub fn readmit_server(
+        &self,
+        name: &str,
+        (secret, token): (&[u8], &[u8; 32]),
+        package: &[u8],
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Server>, StoreError> {
+        self.change(origin, now, |tx| {
+            let found = servers::find(tx.db, name)?;
+            let Some(mut server) = found.filter(|server| server.joined_at.is_some()) else {
+                return Ok(None);
+            };
+            let sealed = SealingKey::from_secret(secret).seal(FIRST, place(&server.id), package)?;
+            let until = now.after(TOKEN_LIFETIME);
+            servers::set_token(tx.db, &server.id, (token, &sealed), until)?;
+            server.token_until = Some(until);
+            let name = server.name.clone();
+            tx.record(None, &Event::ServerAdded { name })?;
+            Ok(Some(server))
         })
     }
 
@@ -110,20 +133,17 @@ impl Store {
         })
     }
 
-    /// The keys that seal what is secret in the store, by number. There is one so far.
-    pub fn sealing_keys(&self) -> Result<Vec<NumberedKey>, StoreError> {
-        Ok(vec![(1, self.location().read_key_bytes()?)])
-    }
-
     /// Every server, in the order in which they were added.
     pub fn servers(&self) -> Result<Vec<Server>, StoreError> {
         self.read(|view| servers::all(view.db))
     }
 
-    /// Whether the server `id` has joined and was not removed. If it has, `now` is noted as when it was seen last.
+    /// Whether the server `id` has joined and was not removed. If it has, `now` is noted as when it was seen last,
+    /// with the numbers of the sealing keys of this machine, which is it.
     pub fn note_server_seen(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let keys = self.location().read_keys()?.numbers();
         self.write_unsynced(|view| {
-            servers::set_seen(view.db, id, now)?;
+            servers::set_seen(view.db, id, now, &keys)?;
             let found = servers::find_by_id(view.db, id)?;
             Ok(found.is_some_and(|server| server.joined_at.is_some()))
         })
@@ -174,6 +194,7 @@ fn row(new: &NewServer, now: Timestamp) -> Server {
         joined_at: None,
         token_until: Some(now.after(TOKEN_LIFETIME)),
         seen_at: None,
+        keys: Vec::new(),
     }
 }
 
@@ -231,6 +252,27 @@ mod tests {
         assert!(store.remove_server("srv2", &origin(), now).unwrap());
         assert!(!store.remove_server("srv2", &origin(), now).unwrap());
         assert!(!store.note_server_seen("02", now).unwrap());
+    }
+
+    #[test]
+    fn a_server_that_has_joined_gets_its_package_again_and_serves_meanwhile() {
+        let bench = Bench::new();
+        let store = bench.create();
+        let now = bench.now;
+        let again = |store: &Store| {
+            let admitted = (SECRET, &TOKEN);
+            store.readmit_server("srv2", admitted, b"another", &origin(), now)
+        };
+        add(&store, &new("02", "srv2"), now).unwrap();
+        assert_eq!(again(&store).unwrap(), None, "it has not joined");
+        store.join_server(&TOKEN, &origin(), now).unwrap().unwrap();
+        assert_eq!(again(&store).unwrap().unwrap().id, "02");
+        assert!(store.note_server_seen("02", now).unwrap());
+        let joined = store.join_server(&TOKEN, &origin(), now).unwrap().unwrap();
+        assert_eq!(joined.server.id, "02");
+        let opened = open_package("02", SECRET, &joined.package).unwrap();
+        assert_eq!(&**opened, b"another");
+        assert_eq!(store.join_server(&TOKEN, &origin(), now).unwrap(), None);
     }
 
     #[test]

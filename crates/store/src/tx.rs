@@ -11,8 +11,8 @@ use crate::error::StoreError;
 use crate::event::{Happening, Origin};
 use crate::journal::JournalState;
 use crate::rules::{Rules, RulesCache};
-use crate::seal::SealingKey;
-use crate::sql::Db;
+use crate::seal::{AssociatedData, SealingKey};
+use crate::sql::{Db, sealing};
 
 /// One transaction, and what everything in it shares.
 #[derive(Debug)]
@@ -27,6 +27,16 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
+    /// Seals `secret` for `data` with the key that seals from now on. In a change, that stays the one until the change ends.
+    pub(crate) fn seal(
+        &self,
+        data: AssociatedData<'_>,
+        secret: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        let number = sealing::in_force(self.db)?;
+        self.key.seal(number, data, secret)
+    }
+
     /// The rules in force.
     pub(crate) fn rules(&self) -> Result<Arc<Rules>, StoreError> {
         self.rules.load(self.db, self.may_have_notices)

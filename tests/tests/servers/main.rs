@@ -195,13 +195,15 @@ fn a_machine_becomes_a_server_only_with_the_database_and_with_a_token_that_is_go
     let joined = join_as_server(&second, &good).ok().stdout;
     assert!(joined.contains("secret.key.before-joining"), "{joined}");
     let again = join_as_server(&second, &good).fails().stderr;
-    assert!(again.contains("already a fleet server"), "{again}");
+    assert!(again.contains("has been used"), "{again}");
     let taken = first.run("twofa server add srv2.example.com").fails();
     assert!(taken.stderr.contains("already a server"), "{taken:?}");
-    // What another server can read is not what signs servers.
-    second
-        .run("! ls /etc/twofa/fleet/servers.key /etc/twofa/fleet/root.key")
-        .ok();
+    // It renews its own certificate, with a key that its service cannot read.
+    let keys = "cd /etc/twofa/fleet && stat -c '%n %U %a' servers.key hosts.key && ! ls root.key";
+    let keys = second.run(keys).ok().stdout;
+    assert_eq!(keys, "servers.key root 600\nhosts.key root 640\n");
+    let renewed = second.run("twofa fleet renew").ok().stdout;
+    assert!(renewed.contains("has a new certificate"), "{renewed}");
 
     start(&second);
     let removed = first.run("twofa server remove srv2.example.com").ok();

@@ -96,9 +96,18 @@ pub enum FleetError {
         "this machine has joined, but its database, named in /etc/twofa/database, is not that of the fleet's servers"
     )]
     OtherDatabase,
-    /// The servers have sealing keys that this program knows nothing of.
-    #[error("the servers of the fleet have more sealing keys than this version knows")]
-    NewerKeys,
+    /// The sealing key is not in a file that root can change.
+    #[error("the sealing key is a credential of systemd's, which this command cannot change")]
+    KeyIsCredential,
+    /// Servers do not have the newest sealing key.
+    #[error("these servers do not have the newest sealing key yet: {}", .0.join(", "))]
+    ServersWithoutKey(Vec<String>),
+    /// A server that is to join again is reached by other addresses.
+    #[error("the server was added with these addresses: {}", .0.join(", "))]
+    OtherAddresses(Vec<String>),
+    /// The machine is a server of another fleet, or another one of this fleet.
+    #[error("this machine is already a fleet server, and the token is for another one")]
+    OtherServer,
     /// There is a host of this name.
     #[error(transparent)]
     HostExists(StoreError),

@@ -7,7 +7,7 @@
 //! - [`checks`] is what to consider before rules or providers change: whom that leaves without a working method;
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
 //! - [`fleet`] adds, removes and admits hosts, [`join_keys`] makes keys for many of them, [`leaving`] counts whom it concerns that
-//!   a host leaves, and [`servers`] makes servers;
+//!   a host leaves, and [`servers`] makes servers; [`rotation`] replaces keys;
 //! - [`devices`] lists the devices that users trust, and ends the trust;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`sessions`] reads login sessions and records what became of them;
@@ -35,6 +35,7 @@ pub mod pam;
 pub mod policy;
 pub mod providers;
 pub mod report;
+pub mod rotation;
 pub mod servers;
 pub mod sessions;
 pub mod stats;

@@ -9,12 +9,13 @@ use twofa_fleet::certificate::{
 };
 use twofa_fleet::client;
 use twofa_fleet::identity::Id;
+use twofa_fleet::package::ServerPackage;
 use twofa_fleet::tls;
 use twofa_fleet::token::{digest, proof};
 use twofa_fleet::wire::{ServerAdmission, ServerJoinAnswer, ServerJoinRequest};
 use twofa_proto::Secret;
 use twofa_proto::codec::CodecError;
-use twofa_store::{NewServer, open_package};
+use twofa_store::{Keys, NewServer, open_package};
 use zeroize::Zeroizing;
 
 pub use twofa_store::Server;
@@ -84,19 +85,28 @@ pub fn renew_server() -> Result<Timestamp, FleetError> {
 pub struct PreparedServer {
     files: ServerFiles,
     new: NewServer,
-    own: Issued,
+    package: ServerPackage,
 }
 
 /// Makes a certificate and key for the server `name`, which hosts reach at `addresses`; for root.
 pub fn prepare_server(name: &str, addresses: &[Address]) -> Result<PreparedServer, FleetError> {
     let (directory, files) = read_server()?;
     let own = issue(&directory, &files, addresses)?;
+    let (_, servers_key) = directory.read_servers_authority()?;
     let new = NewServer {
         id: Id::random()?.to_string(),
         name: name.to_owned(),
         addresses: addresses.iter().map(ToString::to_string).collect(),
     };
-    Ok(PreparedServer { files, new, own })
+    let package = ServerPackage {
+        servers_key: Some(servers_key),
+        own,
+    };
+    Ok(PreparedServer {
+        files,
+        new,
+        package,
+    })
 }
 
 fn issue(
@@ -150,9 +160,13 @@ impl Administration {
 
     /// Adds a server to the fleet.
     pub fn add_server(&self, prepared: &PreparedServer) -> Result<AddedServer, FleetError> {
-        let PreparedServer { files, new, own } = prepared;
+        let PreparedServer {
+            files,
+            new,
+            package,
+        } = prepared;
         let token = self.new_token(files)?;
-        let package = Zeroizing::new(own.certificate.clone() + own.key.pem());
+        let package = package.pem();
         let secret = token.secret.expose().as_bytes();
         let server = self.store().add_server(
             new,
@@ -163,6 +177,35 @@ impl Administration {
         )?;
         let token = token.line();
         Ok(AddedServer { server, token })
+    }
+
+    /// Lets the server of this name, which has joined, get anew what servers are given. `None`: there is none.
+    pub fn readmit_server(
+        &self,
+        prepared: &PreparedServer,
+    ) -> Result<Option<AddedServer>, FleetError> {
+        let PreparedServer {
+            files,
+            new,
+            package,
+        } = prepared;
+        let servers = self.store().servers()?;
+        let known = servers.into_iter().find(|server| server.name == new.name);
+        if let Some(known) = known.filter(|known| known.addresses != new.addresses) {
+            return Err(FleetError::OtherAddresses(known.addresses));
+        }
+        let token = self.new_token(files)?;
+        let package = package.pem();
+        let secret = token.secret.expose().as_bytes();
+        let server = self.store().readmit_server(
+            &new.name,
+            (secret, &digest(&proof(&token.secret))),
+            package.as_bytes(),
+            &self.origin(),
+            self.now(),
+        )?;
+        let token = token.line();
+        Ok(server.map(|server| AddedServer { server, token }))
     }
 
     /// A token with which a host or a server joins at one of the fleet's servers.
@@ -192,9 +235,12 @@ impl Administration {
     }
 }
 
-/// Fails where no server can be made: on a server, on a host, and where the store is in a file.
+/// Fails where no server can be made: on a host, and where the store is in a file. A server can join again.
 pub fn check_can_be_server() -> Result<(), FleetError> {
-    check_not_joined()?;
+    match check_not_joined() {
+        Err(FleetError::IsServer) => {}
+        checked => checked?,
+    }
     if location().is_on_server()? {
         Ok(())
     } else {
@@ -227,6 +273,19 @@ pub fn ask_to_join_as_server(token: &Token) -> Result<ServerAdmission, FleetErro
     Err(FleetError::Unreached(failures.join("; ")))
 }
 
+/// The sealing keys that a server has sent.
+fn sealing_keys(admission: &ServerAdmission) -> Result<Keys, FleetError> {
+    let mut keys = Vec::new();
+    for (number, digits) in &admission.sealing_keys {
+        let bytes = HEXLOWER.decode(digits.expose().as_bytes());
+        let bytes = Zeroizing::new(bytes.map_err(|_| FleetError::BadAnswer)?);
+        let bytes = bytes.as_slice().try_into();
+        let bytes = bytes.map_err(|_| FleetError::BadAnswer)?;
+        keys.push((*number, Zeroizing::new(bytes)));
+    }
+    Keys::from_numbered(keys).ok_or(FleetError::BadAnswer)
+}
+
 /// Makes this machine a server with what another has sent; for root. Returns where a sealing key that was here before is now.
 pub fn become_server(
     token: &Token,
@@ -235,46 +294,43 @@ pub fn become_server(
     let bad = |_| FleetError::BadAnswer;
     let secret = token.secret.expose().as_bytes();
     let package = open_package(&admission.id, secret, &admission.package).map_err(bad)?;
-    let package = std::str::from_utf8(&package).map_err(|_| FleetError::BadAnswer)?;
-    let key_at = package
-        .find("-----BEGIN PRIVATE")
-        .ok_or(FleetError::BadAnswer)?;
-    let (certificate, key) = package.split_at(key_at);
+    let package = ServerPackage::parse(&package)?;
+    package.check_servers_key(&admission.servers)?;
+    let ServerPackage { servers_key, own } = package;
     let fleet: Id = admission.fleet.parse()?;
-    let key = PrivateKey::new(Zeroizing::new(key.to_owned()));
+    let id: Id = admission.id.parse()?;
+    let directory = FleetDirectory::default();
+    if directory.is_server() {
+        let here = directory.read_server()?;
+        if (&here.fleet, &here.id) != (&fleet, &id) {
+            return Err(FleetError::OtherServer);
+        }
+    }
     // A certificate of another key fails here.
     tls::server(&tls::ServerCertificates {
-        chain: &(certificate.to_owned() + &admission.servers + &admission.root),
-        key: &key,
+        chain: &(own.certificate.clone() + &admission.servers + &admission.root),
+        key: &own.key,
         hosts: &admission.hosts,
         fleet: &fleet,
     })?;
     let addresses: Result<Vec<Address>, _> =
         admission.addresses.iter().map(|it| it.parse()).collect();
-    let [(1, sealing_key)] = admission.sealing_keys.as_slice() else {
-        return Err(FleetError::NewerKeys);
-    };
-    let bytes = HEXLOWER.decode(sealing_key.expose().as_bytes());
-    let bytes = Zeroizing::new(bytes.map_err(|_| FleetError::BadAnswer)?);
-    let bytes = bytes
-        .as_slice()
-        .try_into()
-        .map_err(|_| FleetError::BadAnswer)?;
+    let sealing_keys = sealing_keys(admission)?;
     let owner = privileges::service_owner()?;
-    let kept = location().take_over_key(bytes, owner)?;
+    let kept = location().take_over_keys(&sealing_keys, owner)?;
     let hosts_key = Zeroizing::new(admission.hosts_key.expose().to_owned());
-    FleetDirectory::default().write_server(&NewServerFiles {
+    directory.write_server(&NewServerFiles {
         fleet: &fleet,
-        id: &admission.id.parse()?,
+        id: &id,
         addresses: &addresses.map_err(|_| FleetError::BadAnswer)?,
         root: &admission.root,
         root_key: None,
         servers: &admission.servers,
-        servers_key: None,
+        servers_key: servers_key.as_ref(),
         hosts: &admission.hosts,
         hosts_key: &PrivateKey::new(hosts_key),
-        certificate,
-        key: &key,
+        certificate: &own.certificate,
+        key: &own.key,
         service: owner.gid,
     })?;
     Ok(kept)

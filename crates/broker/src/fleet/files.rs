@@ -354,7 +354,7 @@ pub struct NewServerFiles<'a> {
     pub root_key: Option<&'a PrivateKey>,
     /// The authority for servers.
     pub servers: &'a str,
-    /// Its key, on the first server.
+    /// Its key, unless the server that this one joined by did not have it.
     pub servers_key: Option<&'a PrivateKey>,
     /// The authority for hosts.
     pub hosts: &'a str,

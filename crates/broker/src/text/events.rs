@@ -196,6 +196,8 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::ServerAdded { .. }
         | Event::ServerJoined { .. }
         | Event::ServerRemoved { .. }
+        | Event::SealingKeyAdded { .. }
+        | Event::SealedAgain { .. }
         | Event::HostPeopleLimit { .. }
         | Event::HostCutOff { .. }
         | Event::HostUnlocked { .. }

@@ -15,7 +15,7 @@ use super::Confirmation;
 pub enum FleetCommand {
     /// Make this machine the first server of a new fleet
     #[command(
-        after_help = "Examples:\n  twofa fleet init --address srv1.example.com\n  systemctl enable --now twofad-server.service\n\nThe key of the fleet's root, /etc/twofa/fleet/root.key, is needed for new servers only: keep it elsewhere."
+        after_help = "Examples:\n  twofa fleet init --address srv1.example.com\n  systemctl enable --now twofad-server.service\n\nKeep the key of the fleet's root certificate, /etc/twofa/fleet/root.key, offline."
     )]
     Init {
         /// Where hosts reach this server: a host name or a numeric address, with a port if it is not 6238; may be given more
@@ -25,7 +25,7 @@ pub enum FleetCommand {
     },
     /// Make a new certificate for this server, valid for 90 days
     #[command(
-        after_help = "Examples:\n  twofa fleet renew\n  systemctl restart twofad-server.service\n\nIt needs /etc/twofa/fleet/servers.key: put it back first if you keep it elsewhere."
+        after_help = "Examples:\n  twofa fleet renew\n  systemctl restart twofad-server.service\n\nIt needs /etc/twofa/fleet/servers.key, which every server has: put it back first if you keep it elsewhere."
     )]
     Renew,
     /// Go on with a database that has gone back
@@ -38,6 +38,58 @@ pub enum FleetCommand {
         after_help = "Examples:\n  twofa fleet resume\n  twofa fleet resume --yes\n\nIt lists what it cannot decide: backup codes and tokens that may have been used since, and hosts that may have\nbeen removed. Exemptions and the policy are those of then, too."
     )]
     Resume(ResumeArguments),
+    /// Replace a key while logins go on
+    #[command(subcommand)]
+    Rotate(RotateCommand),
+}
+
+/// What is replaced.
+#[derive(Debug, Subcommand)]
+pub enum RotateCommand {
+    /// Replace the key that encrypts the secrets in the store
+    ///
+    /// This works on a machine of its own as well as in a fleet. The file of keys, /etc/twofa/secret.key, holds both the old
+    /// key and the new one until 'finish'. The log is proved, and trusted devices are recognised, with a key that is derived
+    /// from the first one and stays.
+    #[command(subcommand)]
+    Key(RotateKeyCommand),
+}
+
+/// The steps of replacing the sealing key.
+#[derive(Debug, Subcommand)]
+pub enum RotateKeyCommand {
+    /// Make a new key, and encrypt everything with it again
+    ///
+    /// Where there are other servers, each must have the new key first: the command says how, and goes on when it is called
+    /// again. If it is interrupted, call it again.
+    #[command(
+        after_help = "Example, with a second server:\n  twofa fleet rotate key start\n  twofa server add srv2.example.com --again\n  twofa server join              # on srv2.example.com\n  twofa fleet rotate key start\n  twofa fleet rotate key finish  # on each server"
+    )]
+    Start,
+    /// Show which keys there are and how much each encrypts
+    #[command(
+        after_help = "Examples:\n  twofa fleet rotate key status\n  twofa fleet rotate key status --json"
+    )]
+    Status,
+    /// Remove the old key from this machine
+    ///
+    /// It refuses while anything is encrypted with the old key. Backups of the store that were made before 'start' need the
+    /// file of then.
+    #[command(
+        after_help = "Examples:\n  twofa fleet rotate key finish\n  twofa fleet rotate key finish --yes"
+    )]
+    Finish(FinishArguments),
+}
+
+/// Removing the old key.
+#[derive(Debug, Args)]
+pub struct FinishArguments {
+    /// Only find out whether the old key can go.
+    #[arg(long, hide = true)]
+    pub check: bool,
+    /// Whether to go on.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
 }
 
 /// Going on with a database that has gone back.
@@ -53,7 +105,7 @@ pub struct ResumeArguments {
 pub enum ServerCommand {
     /// Add a server, and print the token with which it joins within 15 minutes
     #[command(
-        after_help = "Examples:\n  twofa server add srv2.example.com\n  twofa server add srv2 --address 2001:db8::2 --address 192.0.2.2\n\nIt needs /etc/twofa/fleet/servers.key: put it back first if you keep it elsewhere."
+        after_help = "Examples:\n  twofa server add srv2.example.com\n  twofa server add srv2 --address 2001:db8::2 --address 192.0.2.2\n  twofa server add srv2.example.com --again\n\nIt needs /etc/twofa/fleet/servers.key: put it back first if you keep it elsewhere."
     )]
     Add {
         /// The name of the server: a-z, 0-9, '-' and '.'
@@ -62,6 +114,10 @@ pub enum ServerCommand {
         /// without this, its name
         #[arg(long = "address", value_name = "ADDRESS")]
         addresses: Vec<String>,
+        /// Give a server that has joined new certificates and all keys once more: it goes on serving, and 'twofa server join'
+        /// there takes them
+        #[arg(long)]
+        again: bool,
     },
     /// Make this machine another server of a fleet, over the database that /etc/twofa/database names
     #[command(

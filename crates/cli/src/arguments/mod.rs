@@ -23,8 +23,9 @@ pub use class::ClassCommand;
 pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
 pub use fleet::{
-    FleetCommand, HostArguments, HostCommand, JoinArguments, JoinKeyArguments, JoinKeyCommand,
-    LeaveArguments, ResumeArguments, RightsArguments, ServerCommand,
+    FinishArguments, FleetCommand, HostArguments, HostCommand, JoinArguments, JoinKeyArguments,
+    JoinKeyCommand, LeaveArguments, ResumeArguments, RightsArguments, RotateCommand,
+    RotateKeyCommand, ServerCommand,
 };
 pub use log::LogCommand;
 pub use pam::{ChangeArguments, PamCommand, SshKeys};

@@ -15,6 +15,7 @@ pub(crate) mod method;
 pub(crate) mod pam;
 pub(crate) mod policy;
 pub(crate) mod provider;
+mod rotation;
 pub(crate) mod self_service;
 pub(crate) mod server;
 pub(crate) mod session;

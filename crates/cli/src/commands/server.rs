@@ -13,6 +13,7 @@ use twofa_broker::clock;
 
 use super::confirm::confirm;
 use super::fleet::{only_root, read_token};
+use super::rotation;
 use crate::arguments::{FleetCommand, JoinArguments, ResumeArguments, ServerCommand};
 use crate::client;
 use crate::error::CommandError;
@@ -20,9 +21,10 @@ use crate::messages::fleet as words;
 use crate::messages::{moment, rfc3339};
 use crate::output::{Output, Value};
 
-pub(crate) fn fleet(command: FleetCommand) -> Result<(), CommandError> {
+pub(crate) fn fleet(command: FleetCommand, output: Output) -> Result<(), CommandError> {
     only_root("make a fleet")?;
     let addresses = match command {
+        FleetCommand::Rotate(what) => return rotation::run(what, output),
         FleetCommand::Init { addresses } => parse(&addresses)?,
         FleetCommand::Renew => {
             let until = servers::renew_server()?;
@@ -51,7 +53,11 @@ fn resume(arguments: &ResumeArguments) -> Result<(), CommandError> {
 pub(crate) fn run(command: ServerCommand, output: Output) -> Result<(), CommandError> {
     only_root("see or change the servers of the fleet")?;
     match command {
-        ServerCommand::Add { name, addresses } => add(&name, addresses, output),
+        ServerCommand::Add {
+            name,
+            addresses,
+            again,
+        } => add(&name, addresses, again, output),
         ServerCommand::Join(arguments) => join(&arguments),
         ServerCommand::List => list(output),
         ServerCommand::Remove { name } => remove(&name),
@@ -70,13 +76,25 @@ struct Added<'a> {
     token: &'a str,
 }
 
-fn add(name: &str, mut addresses: Vec<String>, output: Output) -> Result<(), CommandError> {
+fn add(
+    name: &str,
+    mut addresses: Vec<String>,
+    again: bool,
+    output: Output,
+) -> Result<(), CommandError> {
     if addresses.is_empty() {
         addresses.push(name.to_owned());
     }
     let prepared = servers::prepare_server(name, &parse(&addresses)?)?;
     // From here on as the service.
-    let AddedServer { server, token } = client::open()?.add_server(&prepared)?;
+    let admin = client::open()?;
+    let AddedServer { server, token } = if again {
+        admin
+            .readmit_server(&prepared)?
+            .ok_or_else(|| no_server(name))?
+    } else {
+        admin.add_server(&prepared)?
+    };
     let added = Added {
         row: row(&server),
         token: token.expose(),
@@ -154,6 +172,10 @@ fn remove(name: &str) -> Result<(), CommandError> {
     if client::open()?.remove_server(name)? {
         return Ok(write!(io::stdout(), "{}", words::server_removed(name))?);
     }
+    Err(no_server(name))
+}
+
+fn no_server(name: &str) -> CommandError {
     let message = format!("there is no server called '{name}'");
-    Err(CommandError::new(Failure::NotFound, message).hinted("see 'twofa server list'"))
+    CommandError::new(Failure::NotFound, message).hinted("see 'twofa server list'")
 }

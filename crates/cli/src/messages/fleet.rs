@@ -135,8 +135,9 @@ pub(crate) fn setback(setback: &Setback) -> Vec<String> {
 pub(crate) fn made(id: &impl Display) -> String {
     format!(
         "This machine is the first server of fleet {id}.\nNext: systemctl enable --now twofad-server.service, and let \
-         hosts reach TCP port 6238.\nKeep /etc/twofa/fleet/root.key and servers.key where no server is: they are \
-         needed for new servers and every 90 days for 'twofa fleet renew'.\n"
+         hosts reach TCP port 6238.\nKeep /etc/twofa/fleet/root.key offline: it is needed only when the certificates \
+         that issue those of hosts and servers are replaced.\nservers.key, which root alone can read, is needed for \
+         'twofa server add' and every 90 days for 'twofa fleet renew'.\n"
     )
 }
 
@@ -173,8 +174,8 @@ pub(crate) fn server_joined(name: &str, kept_key: Option<&Path>) -> String {
     });
     format!(
         "This machine is a server of the fleet, {name}.\n{kept}Next: systemctl restart twofad.service, systemctl enable \
-         --now twofad-server.service, and let hosts reach TCP port 6238.\nIts certificate is valid for 90 days; 'twofa \
-         fleet renew' needs /etc/twofa/fleet/servers.key of the first server.\n"
+         --now twofad-server.service, and let hosts reach TCP port 6238.\nIts certificate is valid for 90 days: 'twofa \
+         fleet renew' makes the next one.\n"
     )
 }
 
@@ -422,6 +423,10 @@ pub(crate) fn advice(error: &FleetError) -> Option<&'static str> {
         FleetError::FleetExists(_) => {
             Some("'twofa server join' makes this machine another server of it")
         }
+        FleetError::OtherAddresses(_) => Some("give each of them with --address"),
+        FleetError::KeyIsCredential => Some(
+            "write it to /etc/twofa/secret.key first and remove the credential, see THE KEY AS A CREDENTIAL in twofa-admin(7)",
+        ),
         FleetError::NoDatabase => Some("first put /etc/twofa/database of the fleet's servers here"),
         FleetError::OtherDatabase => Some(
             "copy /etc/twofa/database of another server here; then this machine serves, without joining again",

@@ -117,6 +117,7 @@ mod tests {
                 joined_at: Some(NOW),
                 token_until: None,
                 seen_at: Some(NOW),
+                keys: vec![1],
             }],
             unsealed: 3,
         };

@@ -19,6 +19,7 @@ pub(crate) mod pam;
 pub(crate) mod policy;
 pub(crate) mod provider;
 pub(crate) mod report;
+pub(crate) mod rotation;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod stats;

@@ -278,6 +278,18 @@ pub enum Event {
         /// The name that the administrator gave it.
         name: String,
     },
+    /// An administrator added a sealing key, which is to replace the one before.
+    SealingKeyAdded {
+        /// Its number.
+        number: u32,
+    },
+    /// Values in the store were sealed with a newer key.
+    SealedAgain {
+        /// The number of the key.
+        number: u32,
+        /// How many values.
+        values: u64,
+    },
     /// A host asked about more people within an hour than it may.
     HostPeopleLimit {
         /// The name that the administrator gave it.
@@ -440,6 +452,8 @@ impl Event {
             | Self::ServerAdded { .. }
             | Self::ServerJoined { .. }
             | Self::ServerRemoved { .. }
+            | Self::SealingKeyAdded { .. }
+            | Self::SealedAgain { .. }
             | Self::HostPeopleLimit { .. }
             | Self::HostCutOff { .. }
             | Self::HostUnlocked { .. }

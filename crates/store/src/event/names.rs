@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 63] = [
+pub const EVENT_NAMES: [EventName; 65] = [
     event(
         "passed",
         "method label channel kind",
@@ -211,6 +211,16 @@ pub const EVENT_NAMES: [EventName; 63] = [
         "server-removed",
         "name",
         "An administrator removed a server from the fleet",
+    ),
+    event(
+        "sealing-key-added",
+        "number",
+        "An administrator added a sealing key, which is to replace the one before",
+    ),
+    event(
+        "sealed-again",
+        "number values",
+        "Values in the store were sealed with a newer key",
     ),
     event(
         "host-people-limit",

@@ -181,7 +181,7 @@ impl KeyFile<'_> {
             .ok()?;
         let (number, sealed) = bytes.split_first_chunk()?;
         let number = i64::from_be_bytes(*number);
-        let opened = self.key.open(self.data(number), sealed).ok()?;
+        let opened = self.key.open_with_any(self.data(number), sealed).ok()?;
         let key = <[u8; KEY_BYTES]>::try_from(opened.as_slice()).ok()?;
         Some(ForwardKey {
             number,
@@ -228,7 +228,8 @@ impl KeyFile<'_> {
     }
 
     fn place_bytes(&self, key: &ForwardKey) -> Result<Vec<u8>, StoreError> {
-        let sealed = self.key.seal(self.data(key.number), &*key.key)?;
+        let data = self.data(key.number);
+        let sealed = self.key.seal_in_place(data, &*key.key)?;
         Ok([key.number.to_be_bytes().as_slice(), &sealed].concat())
     }
 
@@ -248,6 +249,23 @@ fn write_place(file: &File, place: u64, bytes: &[u8]) -> io::Result<()> {
 }
 
 impl Store {
+    /// Seals the file with the latest key again, with the newest sealing key of this machine.
+    pub(crate) fn reseal_log_key(&self) -> Result<(), StoreError> {
+        self.write(|view| {
+            let file = KeyFile {
+                location: self.location(),
+                key: self.key(),
+                journal: view.journal.name(view.db)?,
+            };
+            view.db.lock("journal", "")?;
+            let Some(key) = file.read()? else {
+                return Ok(());
+            };
+            file.draft(&key)?;
+            file.put_in_place()
+        })
+    }
+
     /// Makes a verification key, which seals every checkpoint from the next one on. It exists only in what this
     /// returns. `replace`: also where there is one already, which then verifies nothing that is sealed from now on.
     ///

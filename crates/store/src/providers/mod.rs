@@ -86,7 +86,7 @@ impl Store {
                 return Err(StoreError::ProviderExists(name.clone()));
             }
             let id = providers::insert(tx.db, name, kind, title.as_deref(), now)?;
-            providers::replace_settings(tx.db, id, &sealed(tx.key, id, settings)?)?;
+            providers::replace_settings(tx.db, id, &sealed(tx, id, settings)?)?;
             providers::append_to_order(tx.db, channel, id)?;
             let event = Event::ProviderAdded {
                 name: name.clone(),
@@ -131,7 +131,7 @@ impl Store {
                 return Ok(what);
             }
             providers::set_title(tx.db, old.id, title.as_deref(), now)?;
-            providers::replace_settings(tx.db, old.id, &sealed(tx.key, old.id, new)?)?;
+            providers::replace_settings(tx.db, old.id, &sealed(tx, old.id, new)?)?;
             let event = Event::ProviderChanged {
                 name: name.clone(),
                 settings: what.clone(),
@@ -203,7 +203,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// What a sealed setting is bound to.
-const fn associated_data(provider: i64, setting: &str) -> AssociatedData<'_> {
+pub(crate) const fn associated_data(provider: i64, setting: &str) -> AssociatedData<'_> {
     AssociatedData {
         table: "provider_setting",
         column: "sealed",
@@ -246,7 +246,7 @@ fn open(
 
 /// The settings of the provider `id` as they are stored.
 fn sealed(
-    key: &SealingKey,
+    view: &View<'_>,
     id: i64,
     settings: &BTreeMap<String, Value>,
 ) -> Result<Vec<SettingRow>, StoreError> {
@@ -254,7 +254,7 @@ fn sealed(
         let (plain, sealed) = match value {
             Value::Plain(text) => (Some(text.clone()), None),
             Value::Secret(text) => {
-                let sealed = key.seal(associated_data(id, name), text.as_bytes())?;
+                let sealed = view.seal(associated_data(id, name), text.as_bytes())?;
                 (None, Some(sealed))
             }
         };

@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 38] = [
+pub(crate) static TABLES: [Table; 39] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -112,7 +112,7 @@ pub(crate) static TABLES: [Table; 38] = [
     ),
     table(
         "fleet_server",
-        "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at",
+        "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at, sealing_keys",
     ),
     table("invitation", "user, digest, made_at, until, used_at"),
     table("host_person", "host, name, uid, asked_at"),
@@ -130,6 +130,7 @@ pub(crate) static TABLES: [Table; 38] = [
     ),
     table("fleet_policy", "id, version, since, rules"),
     table("policy_version", "id, version"),
+    table("sealing_key", "id, number"),
     table("dropped_event", "id, leaf, instead"),
     table("journal", "id, pruned_at"),
     table(

@@ -24,6 +24,7 @@ pub(crate) mod notices;
 pub(crate) mod policy;
 pub(crate) mod postgres;
 pub(crate) mod providers;
+pub(crate) mod sealing;
 pub(crate) mod security_keys;
 pub(crate) mod sends;
 pub(crate) mod servers;

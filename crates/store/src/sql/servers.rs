@@ -19,14 +19,15 @@ pub struct Server {
     pub added_at: Timestamp,
     /// When it joined; `None`: not yet.
     pub joined_at: Option<Timestamp>,
-    /// Until when it can join; `None`: it has joined.
+    /// Until when it can join, or join again; `None`: it has.
     pub token_until: Option<Timestamp>,
     /// When it last served, to within a minute; `None`: not yet.
     pub seen_at: Option<Timestamp>,
+    /// The numbers of the sealing keys that it had then; empty: not known.
+    pub keys: Vec<u32>,
 }
 
-const SERVER: &str =
-    "SELECT id, name, addresses, added_at, joined_at, token_until, seen_at FROM fleet_server";
+const SERVER: &str = "SELECT id, name, addresses, added_at, joined_at, token_until, seen_at, sealing_keys FROM fleet_server";
 
 /// Every server, in the order in which they were added.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<Server>, StoreError> {
@@ -90,14 +91,33 @@ pub(crate) fn join(db: &Db<'_>, token: &[u8; 32], now: Timestamp) -> Result<bool
     Ok(joined == 1)
 }
 
+/// Gives the server a token with which it may join, once more, and its package.
+pub(crate) fn set_token(
+    db: &Db<'_>,
+    id: &str,
+    (token, package): (&[u8; 32], &[u8]),
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE fleet_server SET token = ?2, token_until = ?3, package = ?4 WHERE id = ?1";
+    db.execute(sql, values![id, token, until, package])
+        .map(drop)
+}
+
 pub(crate) fn delete(db: &Db<'_>, id: &str) -> Result<(), StoreError> {
     db.execute("DELETE FROM fleet_server WHERE id = ?1", values![id])?;
     Ok(())
 }
 
-pub(crate) fn set_seen(db: &Db<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "UPDATE fleet_server SET seen_at = ?2 WHERE id = ?1";
-    db.execute(sql, values![id, now])?;
+/// Notes that the server was seen, and which sealing keys it has.
+pub(crate) fn set_seen(
+    db: &Db<'_>,
+    id: &str,
+    now: Timestamp,
+    keys: &[u32],
+) -> Result<(), StoreError> {
+    let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+    let sql = "UPDATE fleet_server SET seen_at = ?2, sealing_keys = ?3 WHERE id = ?1";
+    db.execute(sql, values![id, now, keys.join(",")])?;
     Ok(())
 }
 
@@ -110,5 +130,12 @@ fn server(row: &Row<'_>) -> Result<Server, StoreError> {
         joined_at: row.get("joined_at")?,
         token_until: row.get("token_until")?,
         seen_at: row.get("seen_at")?,
+        keys: split(
+            &row.get::<Option<String>>("sealing_keys")?
+                .unwrap_or_default(),
+        )
+        .iter()
+        .filter_map(|number| number.parse().ok())
+        .collect(),
     })
 }

@@ -49,7 +49,7 @@ fn join(
         let why = messages::SERVER_TOKEN_REFUSED.to_owned();
         return Ok(ServerJoinAnswer::Refused(why));
     };
-    let keys = sealing_keys.into_iter();
+    let keys = sealing_keys.numbered().into_iter();
     let keys = keys.map(|(number, key)| (number, HEXLOWER.encode(&*key).into()));
     Ok(ServerJoinAnswer::Joined(Box::new(ServerAdmission {
         fleet: shared.files.fleet.to_string(),

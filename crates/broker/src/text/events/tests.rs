@@ -238,6 +238,14 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         (Event::HostCopied { name: name.clone() }, None),
         (Event::ServerAdded { name: name.clone() }, None),
         (Event::ServerJoined { name: name.clone() }, None),
+        (Event::SealingKeyAdded { number: 2 }, None),
+        (
+            Event::SealedAgain {
+                number: 2,
+                values: 3,
+            },
+            None,
+        ),
         (Event::ServerRemoved { name: name.clone() }, None),
         (Event::FleetJoined { name: name.clone() }, None),
         (Event::FleetLeft { name: name.clone() }, None),

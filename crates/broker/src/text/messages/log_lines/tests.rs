@@ -238,6 +238,11 @@ fn samples() -> Vec<Event> {
         Event::HostCopied { name: name() },
         Event::ServerAdded { name: name() },
         Event::ServerJoined { name: name() },
+        Event::SealingKeyAdded { number: 2 },
+        Event::SealedAgain {
+            number: 2,
+            values: 3,
+        },
         Event::ServerRemoved { name: name() },
         Event::FleetJoined { name: name() },
         Event::FleetLeft { name: name() },
