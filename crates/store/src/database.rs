@@ -93,9 +93,13 @@ impl Store {
         let pool = Pool::open(address)?;
         pool.view(schema::check)?;
         let seen = Arc::new(SeenMark::new(location.mark()));
-        let pool = pool.watched_by(Watch::new(seen.clone()));
+        let watch = Watch::new(seen.clone());
+        watch.read_without_standby(true);
+        let pool = pool.watched_by(watch);
         // One that has gone back is not opened.
         pool.view(|_| Ok(()))?;
+        let watch = pool.watch();
+        watch.inspect(|watch| watch.read_without_standby(false));
         Ok(Self {
             seen,
             ..Self::on(location, key, Backing::Server(pool))
@@ -114,6 +118,13 @@ impl Store {
             journal: JournalState::default(),
             pruning: PruningState::default(),
         }
+    }
+
+    /// Has it read although the policy demands a synchronous standby (`fleet.durability`) and there is none. For administrators,
+    /// who look for what is wrong and let nobody in.
+    pub fn read_without_standby(&self) {
+        let watch = self.server().and_then(Pool::watch);
+        watch.inspect(|watch| watch.read_without_standby(true));
     }
 
     /// Has `listener` called for each event after it is committed, with no transaction open.

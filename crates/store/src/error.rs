@@ -120,6 +120,11 @@ pub enum StoreError {
         "the database has no synchronous standby, and the policy says fleet.durability=replicated"
     )]
     NoStandby,
+    /// The policy is to want commits on a standby, and the store waits for none.
+    #[error(
+        "fleet.durability=replicated needs a store in a PostgreSQL database that waits for a synchronous standby"
+    )]
+    CannotReplicate,
     /// The clock of the database and of this machine differ by so many seconds, which are too many.
     #[error("the clock of the database is {} seconds {} this machine's", .0.abs(), if *.0 < 0 { "behind" } else { "ahead of" })]
     ClockOff(i64),
@@ -268,7 +273,11 @@ impl StoreError {
                  codes up to then count as used"
             }
             Self::NoStandby => {
-                "have a standby follow it and name that in synchronous_standby_names (postgresql.conf)"
+                "have a standby follow it and name it in synchronous_standby_names (postgresql.conf), or run 'twofa policy set \
+                 fleet.durability=local' and accept that codes used last can be used again if the primary is lost"
+            }
+            Self::CannotReplicate => {
+                "have a standby follow the primary and name it in synchronous_standby_names (postgresql.conf) first"
             }
             Self::ClockOff(_) => "set both clocks, for example by chrony",
             Self::BrokenPolicy(_) => "correct it with 'twofa policy set KEY=VALUE'",

@@ -53,6 +53,7 @@ mod model;
 mod moving;
 mod notices;
 mod pending;
+mod place;
 mod policy;
 mod private_file;
 mod providers;
@@ -103,6 +104,7 @@ pub use model::ticket::{
     TicketNumber,
 };
 pub use notices::NoticeFate;
+pub use place::{Place, ServerPlace};
 pub use providers::{ProviderRecord, Providers, Value};
 pub use rekeying::{Rekeying, SealedCount};
 pub use resume::Setback;
@@ -119,4 +121,5 @@ pub use sql::fleet_policy::KnownFleetPolicy;
 pub use sql::join_keys::{JoinKey, UsedToken};
 pub use sql::notices::Notice;
 pub use sql::postgres::fitness::FARTHEST_CLOCK;
+pub use sql::postgres::replication::{Replication, Standby};
 pub use sql::servers::Server;

@@ -8,6 +8,8 @@
 use std::fs;
 use std::path::Path;
 
+use twofa_core::policy::Durability;
+
 use crate::backing::{Backing, FileBacking};
 use crate::database::Store;
 use crate::error::StoreError;
@@ -51,7 +53,12 @@ impl Store {
         };
         match Self::open(location.clone()) {
             // What is written until then comes into the journal there.
-            Ok(store) => store.enter_events().map(drop)?,
+            Ok(store) => {
+                if store.rulebook()?.machine().fleet_durability == Durability::Replicated {
+                    return Err(StoreError::CannotReplicate);
+                }
+                store.enter_events().map(drop)?;
+            }
             Err(StoreError::Moved(_)) => {}
             Err(error) => return Err(error),
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use twofa_core::policy::{KEYS, Policy, find};
+use twofa_core::policy::{Durability, KEYS, Policy, find};
 use twofa_core::rulebook::{BadRulebook, Change, Rulebook};
 use twofa_core::{DeviceKind, HostRules, Timestamp};
 
@@ -11,6 +11,9 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::rules::{self, Rules};
+use crate::sql::postgres::pool::Pool;
+use crate::sql::postgres::replication;
+use crate::sql::postgres::watch::Watch;
 use crate::sql::{devices, fleet_policy, policy};
 use crate::tx::{Tx, View};
 
@@ -38,6 +41,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
         let settings: Vec<_> = settings.into_iter().collect();
+        if settings.contains(&("fleet.durability", Durability::Local.name())) {
+            self.write_without_standby();
+        }
         self.change(origin, now, |tx| {
             tx.rules.forget(tx.db)?;
             if let Some(fleet) = rules::of_fleet(tx.db)? {
@@ -65,6 +71,9 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
+        if rulebook.machine().fleet_durability == Durability::Local {
+            self.write_without_standby();
+        }
         self.change(origin, now, |tx| {
             tx.rules.forget(tx.db)?;
             if fleet_policy::known(tx.db)?.is_some() {
@@ -80,6 +89,12 @@ impl Store {
             }
             save(tx, rulebook)
         })
+    }
+
+    /// A policy that demands no standby can be set without one: else none could be where one was demanded.
+    fn write_without_standby(&self) {
+        let watch = self.server().and_then(Pool::watch);
+        watch.inspect(|watch: &&Watch| watch.write_without_standby());
     }
 }
 
@@ -171,6 +186,7 @@ fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
         Err(StoreError::BrokenPolicy(_)) => Rulebook::default(),
         loaded => loaded?,
     };
+    check_standby(tx, &before, after)?;
     let settings = KEYS
         .iter()
         .map(|key| (key.name, key.value(after.machine())));
@@ -178,6 +194,16 @@ fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
     policy::replace_classes(tx.db, after.classes())?;
     fleet_policy::raise_version(tx.db, tx.now)?;
     record_changes(tx, &before, after)
+}
+
+/// Fails if `after` demands a synchronous standby, and the database has none: the next change would be refused, as would all
+/// logins.
+fn check_standby(tx: &Tx<'_>, before: &Rulebook, after: &Rulebook) -> Result<(), StoreError> {
+    let demands = |rules: &Rulebook| rules.machine().fleet_durability == Durability::Replicated;
+    if !demands(after) || demands(before) || replication::waits_for_standby(tx.db)? {
+        return Ok(());
+    }
+    Err(StoreError::CannotReplicate)
 }
 
 /// Records what differs between the rules `before` and `after`, and shortens trust to what it may be now.

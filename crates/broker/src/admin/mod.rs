@@ -97,8 +97,10 @@ impl Administration {
         reset::ignore_job_control();
         privileges::become_service_user()?;
         privileges::harden()?;
+        let store = open(location())?;
+        store.read_without_standby();
         Ok(Self {
-            broker: Broker::on(open(location())?, process::log::event_of_command),
+            broker: Broker::on(store, process::log::event_of_command),
             login_uid: process::login_uid(),
         })
     }

@@ -1,11 +1,20 @@
 //! Where the store of this machine is: in a file or in a PostgreSQL database.
 
-pub use twofa_store::Moved;
 use twofa_store::Store;
+pub use twofa_store::{Moved, Place, Replication, ServerPlace, Standby};
 
-use super::AdminError;
+use super::{AdminError, Administration};
+use crate::fleet::files::FleetDirectory;
 use crate::process::location::location;
 use crate::process::privileges::service_owner;
+
+impl Administration {
+    /// Where the store is, if this machine is a server or the store is on one; `None`: there is one machine and its file.
+    pub fn shared_place(&self) -> Result<Option<Place>, AdminError> {
+        let is_shared = self.store().is_on_server() || FleetDirectory::default().is_server();
+        Ok(is_shared.then(|| self.store().place()).transpose()?)
+    }
+}
 
 /// Moves the store from its file to the empty database at `address`, a URL.
 pub fn move_to_server(address: &str) -> Result<Vec<Moved>, AdminError> {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use twofa_broker::admin::policy::PolicyVersion;
+use twofa_broker::admin::store::Place;
 use twofa_broker::admin::users::StatusKind;
 use twofa_broker::{
     AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, SecurityKeyReport,
@@ -17,6 +18,7 @@ use twofa_core::Timestamp;
 
 use crate::arguments::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
 use crate::error::CommandError;
+use crate::messages::store::{self, PlaceRecord};
 use crate::messages::{enrol, policy, rfc3339, status, user as texts};
 use crate::output::Output;
 use crate::qr_file::QrPath;
@@ -54,6 +56,9 @@ struct Record {
     /// For root in a fleet: what is in force of its policy.
     #[serde(flatten)]
     policy: BTreeMap<&'static str, String>,
+    /// On a server, for root: where the store is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<PlaceRecord>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,7 +125,7 @@ fn key(key: &SecurityKeyReport) -> KeyRecord {
 pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), CommandError> {
     let suffix = suffix(user.as_deref());
     let report = report(user)?;
-    let policy = policy_version()?;
+    let (policy, place) = in_fleet()?;
     let record = Record {
         user: report.user.clone(),
         uid: report.uid,
@@ -151,22 +156,27 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
         trust: report.trust.iter().cloned().collect(),
         difference: report.difference.clone(),
         policy: policy.iter().flat_map(policy::version_fields).collect(),
+        store: place.as_ref().map(PlaceRecord::of),
     };
     output.object(&record, |out| {
         status::show(&report, &suffix, out)?;
-        match &policy {
-            Some(version) => writeln!(out, "\n{}", policy::version(version)),
+        if let Some(version) = &policy {
+            writeln!(out, "\n{}", policy::version(version))?;
+        }
+        match &place {
+            Some(place) => writeln!(out, "Store: {}", store::place(place)),
             None => Ok(()),
         }
     })
 }
 
-/// Which version of the fleet's policy is in force here, for root; `None`: in no fleet.
-fn policy_version() -> Result<Option<PolicyVersion>, CommandError> {
+/// For root: which version of the fleet's policy is in force here (`None`: in no fleet), and where a store is that machines share.
+fn in_fleet() -> Result<(Option<PolicyVersion>, Option<Place>), CommandError> {
     if !client::is_root() {
-        return Ok(None);
+        return Ok((None, None));
     }
-    Ok(client::open()?.policy_version()?)
+    let admin = client::open()?;
+    Ok((admin.policy_version()?, admin.shared_place()?))
 }
 
 pub(crate) fn enrol(what: EnrolCommand) -> Result<(), CommandError> {

@@ -8,6 +8,7 @@ use twofa_broker::admin::fleet::{FleetError, Host, HostRights, Mark, Setback};
 use twofa_broker::admin::join_keys::JoinKey;
 use twofa_broker::admin::leaving::Leaving;
 use twofa_broker::admin::servers::Server;
+use twofa_broker::admin::store::ServerPlace;
 use twofa_core::{Account, Duration, Mode, Timestamp};
 
 use super::moment;
@@ -352,11 +353,27 @@ pub(crate) fn host(host: &Host, logins: u64, now: Timestamp) -> String {
 /// What the doctor found.
 pub(crate) fn finding(finding: &FleetFinding) -> String {
     match finding {
-        FleetFinding::Server { version } => {
-            format!(
-                "this machine is a fleet server; its hosts are given version {version} of the policy"
-            )
+        FleetFinding::Server { version, place } => format!(
+            "this machine is a fleet server; its hosts are given version {version} of the policy; the store: {}",
+            super::store::place(place)
+        ),
+        FleetFinding::NoStandby { place, is_demanded } => {
+            let ServerPlace { host, .. } = place;
+            if *is_demanded {
+                format!(
+                    "nobody can log in: the policy has fleet.durability=replicated, and synchronous_standby_names is empty at {host}"
+                )
+            } else {
+                format!(
+                    "synchronous_standby_names is empty at {host}: if that machine is lost, codes used in the last moments can be used \
+                     again on a standby"
+                )
+            }
         }
+        FleetFinding::StandbyGone { place } => format!(
+            "nobody can log in: commits wait for '{}' (synchronous_standby_names at {}), and no such standby is connected",
+            place.replication.synchronous, place.host
+        ),
         FleetFinding::Host {
             name,
             server,

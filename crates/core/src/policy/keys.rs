@@ -6,7 +6,7 @@ use super::values::{
     self, Invalid, bounded_duration, bounded_number, channels, choice, countries, country, methods,
     switch, written_channels, written_switch,
 };
-use super::{Enrolment, FleetChanges, Mode, Policy};
+use super::{Durability, Enrolment, FleetChanges, Mode, Policy};
 use crate::channel::PerChannel;
 use crate::device::trust::{Identity, Offer};
 use crate::duration::Duration;
@@ -99,7 +99,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 40] = [
+pub static KEYS: [PolicyKey; 41] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -683,6 +683,21 @@ pub static KEYS: [PolicyKey; 40] = [
             FleetChanges::Everywhere => "everywhere".to_owned(),
             FleetChanges::ServersOnly => "servers-only".to_owned(),
         },
+    },
+    PolicyKey {
+        name: "fleet.durability",
+        values: "local or replicated",
+        form: ValueForm::Text,
+        default: "local",
+        help: "On a server, let people in once the database has a login on its own disk, or only if it also waits for a synchronous standby",
+        per_class: false,
+        stricter: "replicated",
+        on_host: OnHost::Fleet,
+        read: |policy, text| {
+            choice(text, &Durability::ALL, Durability::name)
+                .map(|durability| policy.fleet_durability = durability)
+        },
+        write: |policy| policy.fleet_durability.name().to_owned(),
     },
     PolicyKey {
         name: "fleet.identity",

@@ -67,6 +67,8 @@ pub struct Policy {
     pub fleet_changes: FleetChanges,
     /// For how long a host can renew a certificate that has ended.
     pub renewal_grace: Duration,
+    /// Where a login must be stored before anybody is let in.
+    pub fleet_durability: Durability,
 }
 
 /// Whom a login asks for a second factor. The stricter is the greater.
@@ -135,6 +137,27 @@ pub enum FleetChanges {
     Everywhere,
     /// On servers.
     ServersOnly,
+}
+
+/// Where a login on a fleet's database must be stored before anybody is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// On the disk of the primary.
+    Local,
+    /// There, and on a synchronous standby: without one in `synchronous_standby_names` nobody is let in.
+    Replicated,
+}
+
+impl Durability {
+    pub(crate) const ALL: [Self; 2] = [Self::Local, Self::Replicated];
+
+    /// As an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Replicated => "replicated",
+        }
+    }
 }
 
 /// How much a host of the fleet may ask a server.
@@ -221,6 +244,7 @@ impl Default for Policy {
             },
             fleet_changes: FleetChanges::Everywhere,
             renewal_grace: Duration::from_seconds(365 * 86_400),
+            fleet_durability: Durability::Local,
         }
     }
 }
@@ -522,6 +546,7 @@ mod tests {
             "fleet.identity" => ("name", "name-and-uid"),
             "fleet.changes" => ("servers-only", "everywhere"),
             "fleet.renewal-grace" => ("7d", "0"),
+            "fleet.durability" => ("replicated", "local"),
             "send.host-hourly" | "fleet.people-hourly" | "fleet.wrong-people-hourly" => ("7", "9"),
             name => panic!("say here, or in the other list, what a host can do to {name}"),
         }

@@ -92,6 +92,14 @@ impl<'a> Db<'a> {
         }
     }
 
+    /// The host of the database, if it is PostgreSQL's.
+    pub(crate) fn host(&self) -> Option<&'a str> {
+        match self.0 {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres { session, .. } => Some(session.host()),
+        }
+    }
+
     /// A number that differs as soon as another connection has changed the rules, or anything at all.
     pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
         match self.0 {

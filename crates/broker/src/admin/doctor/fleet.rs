@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use twofa_core::policy::Durability;
 use twofa_core::{Account, Policy, Timestamp};
 use twofa_fleet::certificate::{key_and_end, read_pem};
-use twofa_store::{JoinedFleet, Rules};
+use twofa_store::{JoinedFleet, Place, Rules};
 
 use super::finding::{Finding, FleetFinding, Part};
 use crate::admin::{AdminError, Administration};
@@ -27,8 +28,8 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
     let rules = admin.store().rules_in_force()?;
     let directory = FleetDirectory::default();
     if directory.is_server() {
-        let version = admin.store().policy_version()?;
-        return Ok(vec![Finding::Fleet(FleetFinding::Server { version })]);
+        let found = server(admin, rules.rulebook.machine())?;
+        return Ok(found.into_iter().map(Finding::Fleet).collect());
     }
     if rules.fleet.is_none() && !directory.has_host_files() {
         return Ok(Vec::new());
@@ -43,6 +44,30 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
         }),
     }
     Ok(found)
+}
+
+fn server(admin: &Administration, policy: &Policy) -> Result<Vec<FleetFinding>, AdminError> {
+    let store = admin.store();
+    let place = store.place()?;
+    let is_demanded = policy.fleet_durability == Durability::Replicated;
+    let mut found: Vec<_> = standby(&place, is_demanded).into_iter().collect();
+    let version = store.policy_version()?;
+    found.push(FleetFinding::Server { version, place });
+    Ok(found)
+}
+
+/// Whether no standby has what is committed.
+fn standby(place: &Place, is_demanded: bool) -> Option<FleetFinding> {
+    let Place::Server(place) = place else {
+        return None;
+    };
+    let place = place.clone();
+    if place.replication.synchronous.is_empty() {
+        return Some(FleetFinding::NoStandby { place, is_demanded });
+    }
+    let standbys = place.replication.standbys.as_ref()?;
+    let is_there = standbys.iter().any(|standby| standby.is_synchronous);
+    (!is_there).then_some(FleetFinding::StandbyGone { place })
 }
 
 fn host(admin: &Administration, rules: &Rules) -> Vec<FleetFinding> {
@@ -134,6 +159,53 @@ fn mixed<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twofa_store::{Replication, ServerPlace, Standby};
+
+    #[test]
+    fn a_database_without_a_synchronous_standby_is_found() {
+        let place = |synchronous: &str, standbys: Option<&[bool]>| {
+            let standby = |is_synchronous: &bool| Standby {
+                name: "a".to_owned(),
+                state: "streaming".to_owned(),
+                is_synchronous: *is_synchronous,
+                lag_bytes: 0,
+                lag_milliseconds: None,
+            };
+            let replication = Replication {
+                synchronous: synchronous.to_owned(),
+                standbys: standbys.map(|all| all.iter().map(standby).collect()),
+            };
+            ServerPlace {
+                version: "15.1".to_owned(),
+                host: "db1:5432".to_owned(),
+                database: "twofa".to_owned(),
+                replication,
+            }
+        };
+        let found = |place: &ServerPlace| standby(&Place::Server(place.clone()), true);
+        for (place, is_unnamed) in [
+            (place("", Some(&[])), true),
+            (place("", None), true),
+            (place("a", Some(&[])), false),
+            (place("b", Some(&[false])), false),
+        ] {
+            let wanted = if is_unnamed {
+                let place = place.clone();
+                FleetFinding::NoStandby {
+                    place,
+                    is_demanded: true,
+                }
+            } else {
+                let place = place.clone();
+                FleetFinding::StandbyGone { place }
+            };
+            assert_eq!(found(&place), Some(wanted));
+        }
+        // What a role may not see is not known to be missing.
+        for place in [place("a", Some(&[false, true])), place("a", None)] {
+            assert_eq!(found(&place), None);
+        }
+    }
 
     #[test]
     fn a_uid_of_a_shared_and_an_own_account_is_found() {

@@ -156,6 +156,8 @@ impl FleetFinding {
     const fn name(&self) -> &'static str {
         match self {
             Self::Server { .. } => "fleet-server",
+            Self::NoStandby { .. } => "database-no-standby",
+            Self::StandbyGone { .. } => "database-standby-gone",
             Self::Host { .. } => "fleet-host",
             Self::Stale { .. } => "fleet-policy-stale",
             Self::NotAMember { .. } => "fleet-membership",

@@ -28,6 +28,10 @@ pub(super) fn unopened(error: &AdminError) -> EnvironmentFinding {
 
 /// Findings if SQLite's own check finds the database malformed, if it can only be read, or if nothing can be written there.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
+    if admin.store().is_on_server() {
+        // No file is its: what can be wrong with the database is seen by writing to it.
+        return Ok(Vec::new());
+    }
     let damage = admin.store().damage()?;
     let damage = damage.map(|error| EnvironmentFinding::StoreDamaged { error });
     let found = damage.into_iter().chain(unwritable(&location().database));

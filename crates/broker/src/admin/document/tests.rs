@@ -180,6 +180,7 @@ fn values(key: &PolicyKey) -> BoxedStrategy<String> {
         "fleet.accounts" => texts(&["directory", "group:staff", "uid:5000-6000", "alice,bob"]),
         "fleet.changes" => texts(&["everywhere", "servers-only"]),
         "fleet.renewal-grace" => texts(&["0", "12h", "365d"]),
+        "fleet.durability" => texts(&["local", "replicated"]),
         "fleet.identity" => texts(&["name", "name-and-uid"]),
         name if name.starts_with("trust.") => texts(&["0", "12h", "30d"]),
         _ if key.form == ValueForm::Switch => texts(&["on", "off"]),

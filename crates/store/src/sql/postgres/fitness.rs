@@ -27,8 +27,10 @@ pub(crate) struct Demands {
     pub mark: Option<Mark>,
     /// The clock of this program.
     pub clock: Option<fn() -> Timestamp>,
-    /// Commits must be on disk, and on the standby where that is policy.
+    /// Commits must be on disk.
     pub is_synced: bool,
+    /// They must be on the standby as well, where that is policy.
+    pub needs_standby: bool,
 }
 
 /// What the database answered.
@@ -54,9 +56,9 @@ impl Demands {
         }
         if self.is_synced {
             check_durability(row.try_get("durability")?)?;
-            if row.try_get("lacks_standby")? {
-                return Err(StoreError::NoStandby);
-            }
+        }
+        if self.needs_standby && row.try_get("lacks_standby")? {
+            return Err(StoreError::NoStandby);
         }
         let has_mark: bool = row.try_get("has_mark")?;
         if let Some(mark) = self.mark.as_ref().filter(|_| !has_mark) {

@@ -11,6 +11,7 @@ mod connecting;
 pub(crate) mod fitness;
 pub(crate) mod marks;
 pub(crate) mod pool;
+pub(crate) mod replication;
 pub(crate) mod schema;
 pub(crate) mod session;
 #[cfg(test)]

@@ -30,6 +30,16 @@ const VIEW: &str = begin!("REPEATABLE READ READ ONLY");
 const CHANGE: &str = begin!("READ COMMITTED");
 const UNSYNCED_CHANGE: &str = begin!("READ COMMITTED; SET LOCAL synchronous_commit = off");
 
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    View,
+    Change {
+        /// It is on disk when it is committed.
+        is_synced: bool,
+    },
+}
+
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: Address,
@@ -75,7 +85,7 @@ impl Pool {
         work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.check_given()?;
-        let lease = self.lease(VIEW, true)?;
+        let lease = self.lease(VIEW, Access::View)?;
         let value = work(&Db::postgres(lease.session()?, false));
         // Of a view nothing is left to undo, but it must end.
         lease.session()?.roll_back();
@@ -103,7 +113,7 @@ impl Pool {
         let mut tries = 0;
         loop {
             tries += 1;
-            let lease = self.lease(begin, is_synced)?;
+            let lease = self.lease(begin, Access::Change { is_synced })?;
             let session = lease.session()?;
             let done = work(&Db::postgres(session, true));
             let committed = done.and_then(|value| session.commit().map(|()| value));
@@ -124,27 +134,31 @@ impl Pool {
 
     /// A connection on which `begin` was run, so that one that broke while it was idle is noticed in time, and on which the
     /// database is fit for a transaction.
-    fn lease(&self, begin: &str, is_synced: bool) -> Result<Lease<'_>, StoreError> {
+    fn lease(&self, begin: &str, access: Access) -> Result<Lease<'_>, StoreError> {
         loop {
             let mut lease = self.take()?;
             if let Some(session) = &lease.session {
-                match self.begin(session, begin, is_synced) {
+                match self.begin(session, begin, access) {
                     Ok(()) => return Ok(lease),
                     // Now another one, and at last a new one, perhaps of another host.
                     Err(_) => continue,
                 }
             }
-            let is_fit = |session: &Session| self.begin(session, begin, is_synced);
+            let is_fit = |session: &Session| self.begin(session, begin, access);
             lease.session = Some(Session::connect_where(&self.address, is_fit)?);
             return Ok(lease);
         }
     }
 
-    fn begin(&self, session: &Session, begin: &str, is_synced: bool) -> Result<(), StoreError> {
+    fn begin(&self, session: &Session, begin: &str, access: Access) -> Result<(), StoreError> {
         match &self.watch {
             None => session.begin(begin),
             Some(watch) => {
-                let found = session.begin_fit(begin, &watch.demands(is_synced)?)?;
+                let demands = match access {
+                    Access::View => watch.demands(false, true),
+                    Access::Change { is_synced } => watch.demands(true, is_synced),
+                };
+                let found = session.begin_fit(begin, &demands?)?;
                 watch.note(found);
                 Ok(())
             }

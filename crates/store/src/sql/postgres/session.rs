@@ -32,6 +32,8 @@ pub(crate) struct Session {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     client: Client,
+    /// What it is connected to, as an administrator writes it.
+    host: String,
     /// By text, those that lock what they find apart.
     statements: [RefCell<HashMap<String, Statement>>; 2],
     /// Whether PostgreSQL has warned of anything since this was set to `false`.
@@ -87,6 +89,7 @@ impl Session {
         let session = Self {
             runtime: Some(runtime),
             client,
+            host: host.to_string(),
             statements: Default::default(),
             has_warned,
             is_broken: Cell::new(false),
@@ -113,6 +116,10 @@ impl Session {
             ));
         }
         check_durability(row.try_get(2)?)
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// Whether another transaction can begin.

@@ -13,7 +13,7 @@ use crate::event::RefusalReason;
 use crate::model::ticket::Settlement;
 use crate::testing::postgres::{Database, Server};
 use crate::testing::{Bench, alice, app, origin};
-use crate::{Store, StoreError};
+use crate::{Place, Store, StoreError};
 
 /// A server and a store on it, and somebody else's connection to the same database.
 struct Remote {
@@ -142,6 +142,44 @@ fn a_database_in_which_commits_could_be_lost_is_refused() {
         refused.to_string().contains("commits could be lost"),
         "{refused}"
     );
+}
+
+#[test]
+fn where_the_policy_demands_a_standby_and_there_is_none_nobody_is_served_but_the_policy_can_be_changed()
+ {
+    let remote = Remote::new();
+    remote.bench.enrol(&remote.store, &alice(), "phone");
+    let set = |store: &Store, durability| {
+        let settings = [("fleet.durability", durability)];
+        store.change_policy(settings, &origin(), remote.bench.now)
+    };
+    let refused = set(&remote.store, "replicated").unwrap_err();
+    assert!(matches!(refused, StoreError::CannotReplicate), "{refused}");
+    // As after a fail-over to a primary without the setting.
+    remote
+        .admin
+        .batch("INSERT INTO setting (key, value) VALUES ('fleet.durability', 'replicated')")
+        .unwrap();
+    let refused = remote.store.snapshot(&alice()).unwrap_err();
+    assert!(matches!(refused, StoreError::NoStandby), "{refused}");
+    let changed = remote
+        .store
+        .set_required(&alice(), true, &origin(), remote.bench.now);
+    assert!(matches!(changed, Err(StoreError::NoStandby)), "{changed:?}");
+
+    // An administrator's process may look, and change nothing but that.
+    let store = Store::open(remote.bench.location.clone()).unwrap();
+    store.read_without_standby();
+    let Place::Server(place) = store.place().unwrap() else {
+        panic!("it is on a server");
+    };
+    assert_eq!(place.replication.synchronous, "");
+    assert_eq!(place.replication.standbys, Some(Vec::new()));
+    assert!(place.version.starts_with(char::is_numeric), "{place:?}");
+    let changed = store.set_required(&alice(), true, &origin(), remote.bench.now);
+    assert!(matches!(changed, Err(StoreError::NoStandby)), "{changed:?}");
+    assert_eq!(set(&store, "local").unwrap().len(), 1);
+    remote.store.snapshot(&alice()).unwrap();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What this process demands of its database from one moment to the next: the last mark that it has seen, and that its own
 //! marks are committed.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,10 @@ pub(crate) struct Watch {
     seen: Option<Arc<SeenMark>>,
     clock: OnceLock<fn() -> Timestamp>,
     clock_ahead: AtomicI64,
+    /// Reading needs no standby, whatever the policy says.
+    reads_without_standby: AtomicBool,
+    /// Nor does writing.
+    writes_without_standby: AtomicBool,
     /// When the last mark of this process was given, which is then committed; `None`: it gives none.
     given: Mutex<Option<Instant>>,
 }
@@ -38,6 +42,8 @@ impl Watch {
             seen: None,
             clock: OnceLock::new(),
             clock_ahead: AtomicI64::new(0),
+            reads_without_standby: AtomicBool::new(false),
+            writes_without_standby: AtomicBool::new(false),
             given: Mutex::default(),
         }
     }
@@ -53,7 +59,23 @@ impl Watch {
         self.clock_ahead.load(Ordering::Relaxed)
     }
 
-    pub(super) fn demands(&self, is_synced: bool) -> Result<Demands, StoreError> {
+    /// Has the database read although the policy demands a standby and there is none: for administrators, who let nobody in.
+    pub(crate) fn read_without_standby(&self, may: bool) {
+        self.reads_without_standby.store(may, Ordering::Relaxed);
+    }
+
+    /// Has it written as well, so that the policy can stop demanding one.
+    pub(crate) fn write_without_standby(&self) {
+        self.writes_without_standby.store(true, Ordering::Relaxed);
+    }
+
+    /// What a transaction demands that writes, or only reads; one that is not synced may be undone by a power cut.
+    pub(super) fn demands(&self, is_change: bool, is_synced: bool) -> Result<Demands, StoreError> {
+        let waived = if is_change {
+            &self.writes_without_standby
+        } else {
+            &self.reads_without_standby
+        };
         Ok(Demands {
             mark: match &self.seen {
                 Some(seen) => seen.last()?,
@@ -61,6 +83,7 @@ impl Watch {
             },
             clock: self.clock.get().copied(),
             is_synced,
+            needs_standby: is_synced && !waived.load(Ordering::Relaxed),
         })
     }
 

@@ -1,6 +1,7 @@
 //! What the doctor finds about the fleet.
 
 use twofa_core::{Account, Timestamp};
+use twofa_store::{Place, ServerPlace};
 
 /// What this machine is in a fleet, and what is wrong with that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +10,20 @@ pub enum FleetFinding {
     Server {
         /// The version of the policy that its hosts are given.
         version: i64,
+        /// Where the store is, and on what.
+        place: Place,
+    },
+    /// It is a server, and its database commits without waiting for a standby.
+    NoStandby {
+        /// The database.
+        place: ServerPlace,
+        /// Whether the policy demands one, so that nobody gets in.
+        is_demanded: bool,
+    },
+    /// It is a server, and of the standbys that its database names, none is there that a commit could wait for.
+    StandbyGone {
+        /// The database.
+        place: ServerPlace,
     },
     /// It is a host, and a server confirms that its policy is the one in force. Nothing is wrong with that.
     Host {
@@ -58,6 +73,14 @@ pub enum FleetFinding {
 
 impl FleetFinding {
     pub(super) const fn may_be_meant(&self) -> bool {
-        matches!(self, Self::Server { .. } | Self::Host { .. })
+        matches!(
+            self,
+            Self::Server { .. }
+                | Self::Host { .. }
+                | Self::NoStandby {
+                    is_demanded: false,
+                    ..
+                }
+        )
     }
 }
