@@ -15,6 +15,7 @@
 //!   remembers the last one;
 //! - [`model`] has values that rules and statements share;
 //! - [`sql`] has the statements, and is all that knows SQLite and PostgreSQL;
+//! - [`deadline`] bounds how long a request waits for a database on a server altogether;
 //! - [`tx`] is what a transaction hands to the rules; [`backing`] begins and ends
 //!   them, in a file or on a server, and [`database`] is the store itself;
 //! - the rest are the rules, a file for each subject. [`record`] logs an event and queues its notice ([`notices`]),
@@ -30,6 +31,7 @@ mod backing;
 mod backup_codes;
 mod conversations;
 mod database;
+pub mod deadline;
 mod devices;
 mod error;
 pub mod event;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use twofa_core::{Method, Timestamp};
+use twofa_store::Place;
 use twofa_store::event::{NotSent, Proof, Record};
 use twofa_store::{Event, EventFilter, LoggedEvent};
-pub use twofa_store::{Host, HostRights, Server};
+pub use twofa_store::{Host, HostRights, Replication, Server, Standby};
 
 use super::listing::ListingGaps;
 use super::users::{ListedUser, StatusKind, UserFilter};
@@ -118,6 +119,8 @@ pub struct FleetFigures {
     pub servers: Vec<Server>,
     /// Events that have no place in the journal yet.
     pub unsealed: u64,
+    /// The standbys of the database; `None`: the store is in a file.
+    pub replication: Option<Replication>,
 }
 
 impl Administration {
@@ -128,6 +131,10 @@ impl Administration {
             unsealed: store.unentered_events()?,
             hosts: store.hosts()?,
             servers: store.servers()?,
+            replication: match store.place()? {
+                Place::File { .. } => None,
+                Place::Server(place) => Some(place.replication),
+            },
         })
     }
 }

@@ -1,13 +1,13 @@
 //! One connection, from its request to its end.
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use twofa_proto::codec::CodecError;
 use twofa_proto::{
     BrokerEnd, ConnectionError, Done, Failure, FromBroker, FromClient, Prompt, Request, Secret,
 };
-use twofa_store::StoreError;
+use twofa_store::{StoreError, deadline};
 
 use crate::identity::authority::Peer;
 use crate::process::log;
@@ -21,6 +21,9 @@ use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The same while a method is being set up.
 pub const ENROLMENT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// How long what a client said is worked on with a database on another machine, altogether: the module waits for 20 seconds.
+const STORE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A client connection on which reads have a deadline.
 pub trait Connection: Read + Write {
@@ -46,7 +49,9 @@ pub fn serve<S: Connection, P>(
     end.send(&FromBroker::Accepted)?;
     let mut terminal = RemoteTerminal::new(end);
     let done = match broker {
-        Ok(broker) => broker.serve(peer, &request, &mut terminal),
+        Ok(broker) => deadline::within(Instant::now() + STORE_TIMEOUT, || {
+            broker.serve(peer, &request, &mut terminal)
+        }),
         Err(error) => {
             let _ = terminal.error(messages::UNAVAILABLE);
             without_store(&request, error)
@@ -145,6 +150,7 @@ impl<S: Connection> Terminal for RemoteTerminal<S> {
                 self.closed = Some(Closed::ByBroker(ending));
             }
         })?;
+        deadline::begin_again(Instant::now() + STORE_TIMEOUT);
         match answer {
             FromClient::Answer(answer) => Ok(answer),
             // The table lets nothing but an answer through while a prompt stands.

@@ -357,19 +357,7 @@ pub(crate) fn finding(finding: &FleetFinding) -> String {
             "this machine is a fleet server; its hosts are given version {version} of the policy; the store: {}",
             super::store::place(place)
         ),
-        FleetFinding::NoStandby { place, is_demanded } => {
-            let ServerPlace { host, .. } = place;
-            if *is_demanded {
-                format!(
-                    "nobody can log in: the policy has fleet.durability=replicated, and synchronous_standby_names is empty at {host}"
-                )
-            } else {
-                format!(
-                    "synchronous_standby_names is empty at {host}: if that machine is lost, codes used in the last moments can be used \
-                     again on a standby"
-                )
-            }
-        }
+        FleetFinding::NoStandby { place, is_demanded } => no_standby(place, *is_demanded),
         FleetFinding::StandbyGone { place } => format!(
             "nobody can log in: commits wait for '{}' (synchronous_standby_names at {}), and no such standby is connected",
             place.replication.synchronous, place.host
@@ -418,6 +406,19 @@ pub(crate) fn finding(finding: &FleetFinding) -> String {
             shared.uid
         ),
     }
+}
+
+fn no_standby(place: &ServerPlace, is_demanded: bool) -> String {
+    let host = &place.host;
+    if is_demanded {
+        return format!(
+            "nobody can log in: the policy has fleet.durability=replicated, and synchronous_standby_names is empty at {host}"
+        );
+    }
+    format!(
+        "synchronous_standby_names is empty at {host}: if that machine is lost, codes used in the last moments can be used again on \
+         a standby"
+    )
 }
 
 /// What to do about `error`.

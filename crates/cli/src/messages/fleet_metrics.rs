@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use twofa_broker::admin::stats::{FleetFigures, Host};
+use twofa_broker::admin::stats::{FleetFigures, Host, Replication, Standby};
 use twofa_core::Timestamp;
 
 use super::fleet::state;
@@ -19,7 +19,11 @@ pub(crate) fn text(figures: &FleetFigures, now: Timestamp) -> String {
         hosts,
         servers,
         unsealed,
+        replication,
     } = figures;
+    if let Some(replication) = replication {
+        add_replication(text, replication);
+    }
     if hosts.is_empty() && servers.is_empty() {
         return metrics;
     }
@@ -70,6 +74,28 @@ pub(crate) fn text(figures: &FleetFigures, now: Timestamp) -> String {
     metrics
 }
 
+/// What PostgreSQL knows of its standbys, as far as the role of the database may see it.
+fn add_replication(text: &mut String, replication: &Replication) {
+    let help = "Whether commits wait for a synchronous standby (synchronous_standby_names)";
+    let is_named = u8::from(!replication.synchronous.is_empty());
+    add_single(text, "database_synchronous_standby_wanted", help, is_named);
+    let Some(standbys) = &replication.standbys else {
+        return;
+    };
+    let help = "Synchronous standbys that are connected and streaming";
+    let is_there = |standby: &&Standby| standby.is_synchronous && standby.state == "streaming";
+    let there = standbys.iter().filter(is_there).count();
+    add_single(text, "database_synchronous_standbys", help, there);
+    let mut bytes: BTreeMap<&str, i64> = BTreeMap::new();
+    for standby in standbys {
+        // Two of one name are one row: the worse one.
+        let lag = bytes.entry(&standby.name).or_default();
+        *lag = standby.lag_bytes.max(*lag);
+    }
+    let help = "Write-ahead log that each standby has not replayed yet, in bytes";
+    add_metric(text, "database_standby_lag_bytes", help, "standby", &bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +125,16 @@ mod tests {
         }
     }
 
+    fn standby(name: &str, is_synchronous: bool, lag_bytes: i64) -> Standby {
+        Standby {
+            name: name.to_owned(),
+            state: "streaming".to_owned(),
+            is_synchronous,
+            lag_bytes,
+            lag_milliseconds: None,
+        }
+    }
+
     #[test]
     fn hosts_are_counted_by_state_and_version_and_where_there_are_none_nothing_is_said() {
         assert_eq!(text(&FleetFigures::default(), NOW), "");
@@ -120,6 +156,10 @@ mod tests {
                 keys: vec![1],
             }],
             unsealed: 3,
+            replication: Some(Replication {
+                synchronous: "a".to_owned(),
+                standbys: Some(vec![standby("a", true, 0), standby("far", false, 4096)]),
+            }),
         };
         let text = text(&figures, NOW);
         for line in [
@@ -130,6 +170,9 @@ mod tests {
             "twofa_fleet_hosts_cut_off 1",
             "twofa_fleet_certificates_near_end 1",
             "twofa_log_unsealed_events 3",
+            "twofa_database_synchronous_standby_wanted 1",
+            "twofa_database_synchronous_standbys 1",
+            "twofa_database_standby_lag_bytes{standby=\"far\"} 4096",
             "twofa_fleet_server_seen_timestamp_seconds{server=\"srv1\"} 1800000000",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");

@@ -32,11 +32,10 @@ impl Store {
                 let Some(last) = last_to_remove(tx.db, limit)? else {
                     return Ok(());
                 };
-                journal::delete_checkpoints(tx.db, last.number)?;
-                journal::set_pruned_at(tx.db, now)?;
                 let (through, before) = (last.last, limit.unix());
-                tx.record(None, &Event::LogPruned { through, before })
-                    .map(drop)
+                tx.record(None, &Event::LogPruned { through, before })?;
+                journal::delete_checkpoints(tx.db, last.number)?;
+                journal::set_pruned_at(tx.db, now)
             })?;
         }
         self.delete_pruned()

@@ -186,9 +186,8 @@ pub(crate) fn enter(db: &Db<'_>, places: &str) -> Result<(), StoreError> {
                FROM json_to_recordset(CAST(?1 AS json)) AS place (written bigint, number bigint, leaf text)
                JOIN new_event ON id = written";
     db.execute(sql, values![places])?;
-    let sql = "DELETE FROM new_event WHERE id IN (
-                   SELECT written FROM json_to_recordset(CAST(?1 AS json)) AS place (written bigint))";
-    db.execute(sql, values![places]).map(drop)
+    let sql = "SELECT twofa_delete_entered(CAST(?1 AS json))";
+    db.exists(sql, values![places]).map(drop)
 }
 
 /// Where [`COLUMNS`] begin in [`each_in_journal`].

@@ -2,7 +2,7 @@
 
 use twofa_core::Timestamp;
 
-use super::{Db, Row, Sql, values};
+use super::{Db, Row, Sql, Value, values};
 use crate::error::StoreError;
 
 /// What the journal held up to some event.
@@ -150,6 +150,10 @@ pub(crate) fn last_known_to_users(db: &Db<'_>) -> Result<i64, StoreError> {
 
 /// Has the content of event `number` give way to event `instead`.
 pub(crate) fn drop_event(db: &Db<'_>, number: i64, instead: i64) -> Result<(), StoreError> {
+    if db.as_sqlite().is_none() {
+        let sql = "SELECT twofa_drop_event(?1, ?2) AS deleted";
+        return deleted(db, sql, values![number, instead]).map(drop);
+    }
     let kept = "INSERT INTO dropped_event (id, leaf, instead) SELECT id, leaf, ?2 FROM event WHERE id = ?1";
     db.execute(kept, values![number, instead])?;
     let sql = "DELETE FROM event WHERE id = ?1";
@@ -180,8 +184,17 @@ pub(crate) fn last_before(db: &Db<'_>, limit: Timestamp) -> Result<Option<Checkp
 
 /// Deletes the checkpoints up to this one.
 pub(crate) fn delete_checkpoints(db: &Db<'_>, last: i64) -> Result<(), StoreError> {
+    if db.as_sqlite().is_none() {
+        let sql = "SELECT twofa_delete_checkpoints(?1) AS deleted";
+        return deleted(db, sql, values![last]).map(drop);
+    }
     db.execute("DELETE FROM checkpoint WHERE number <= ?1", values![last])?;
     Ok(())
+}
+
+/// PostgreSQL: what a function deletes in the place of a role that must not.
+fn deleted(db: &Db<'_>, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    db.query_one(sql, values, |row| row.get("deleted"))
 }
 
 /// Whether there are events before the first checkpoint.
@@ -194,6 +207,17 @@ pub(crate) fn has_pruned(db: &Db<'_>) -> Result<bool, StoreError> {
 /// Deletes at most `most` of the events before the first checkpoint, and says how many. What is known of those that were
 /// summed up stays as long as the sum.
 pub(crate) fn delete_pruned(db: &Db<'_>, most: u32) -> Result<u64, StoreError> {
+    if db.as_sqlite().is_none() {
+        let count = deleted(
+            db,
+            "SELECT twofa_delete_pruned(?1) AS deleted",
+            values![most],
+        )?;
+        if count == 0 {
+            deleted(db, "SELECT twofa_delete_dropped() AS deleted", values![])?;
+        }
+        return Ok(count);
+    }
     let deleted = db.execute("DELETE FROM event WHERE id IN (
              SELECT id FROM event WHERE id < (SELECT first FROM checkpoint ORDER BY number LIMIT 1) ORDER BY id LIMIT ?1
          )", values![most])?;

@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
+use crate::StoreError;
 use crate::sql::postgres::address::Address;
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::schema::{self, State};
@@ -22,33 +23,26 @@ use crate::sql::postgres::session::Session;
 
 /// Says in which folder the socket of the server is.
 const FOLDER: &str = "TWOFA_TEST_POSTGRES";
-const USER: &str = "twofa";
+const USER: &str = "postgres";
 
 /// A server in a temporary folder, stopped when it is dropped.
 pub(crate) struct Server {
     process: Child,
     pub folder: TempDir,
+    /// Of its socket, and where it is told to listen.
+    pub port: u16,
 }
 
 impl Server {
     /// Debian's PostgreSQL, with `settings` in addition.
     pub(crate) fn start(settings: &[&str]) -> Self {
-        // Each commit waits for a disk, and there are many: in memory, where that is one.
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            env::temp_dir()
-        };
-        let folder = tempfile::tempdir_in(folder).unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Self::start_at(5432, settings)
+    }
+
+    /// The same, on another port.
+    pub(crate) fn start_at(port: u16, settings: &[&str]) -> Self {
+        let folder = Self::new_folder();
         let data = folder.path().join("data");
-        fs::create_dir(&data).unwrap();
-        let mut own = Command::new("chown");
-        if geteuid().is_root() {
-            let owned = own.arg("postgres").arg(&data).arg(folder.path()).status();
-            assert!(owned.unwrap().success());
-        }
         let made = program("initdb")
             .args([
                 "--auth=trust",
@@ -62,22 +56,85 @@ impl Server {
             .stdout(Stdio::null())
             .status();
         assert!(made.unwrap().success());
+        Self::run(folder, port, settings)
+    }
+
+    /// A standby that follows this server.
+    pub(crate) fn start_standby(&self) -> Self {
+        let folder = Self::new_folder();
+        let copied = program("pg_basebackup")
+            .args(["--no-sync", "-c", "fast", "-R", "-U", USER, "-h"])
+            .arg(self.folder.path())
+            .args(["-p", &self.port.to_string(), "-D"])
+            .arg(folder.path().join("data"))
+            .status();
+        assert!(copied.unwrap().success());
+        Self::run(folder, self.port, &[])
+    }
+
+    /// In memory, because each commit waits for a disk, and there are many.
+    fn new_folder() -> TempDir {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            env::temp_dir()
+        };
+        let folder = tempfile::tempdir_in(folder).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+        give_to_server(&data);
+        give_to_server(folder.path());
+        folder
+    }
+
+    fn run(folder: TempDir, port: u16, settings: &[&str]) -> Self {
+        let data = folder.path().join("data");
         let mut server = program("postgres");
         server.arg("-D").arg(&data).arg("-k").arg(folder.path());
+        server.args(["-p", &port.to_string()]);
         server.args(["-c", "listen_addresses=", "-c", "max_connections=300"]);
         server.args(["-c", "max_wal_size=64MB", "-c", "log_min_messages=fatal"]);
         for setting in settings {
             server.args(["-c", setting]);
         }
         let process = server.stderr(Stdio::null()).spawn().unwrap();
-        let mut server = Self { process, folder };
-        let address = address(server.folder.path(), "postgres");
-        while Session::connect(&address).is_err() {
-            let ended = server.process.try_wait().unwrap();
-            assert!(ended.is_none(), "PostgreSQL ended: {ended:?}");
-            thread::yield_now();
+        let mut server = Self {
+            process,
+            folder,
+            port,
+        };
+        let address = server.address("postgres").parse().unwrap();
+        loop {
+            match Session::connect(&address) {
+                Ok(_) => return server,
+                // A standby is there.
+                Err(StoreError::Unreachable(why)) if why.contains("takes no changes") => {
+                    return server;
+                }
+                Err(_) => {
+                    let ended = server.process.try_wait().unwrap();
+                    assert!(ended.is_none(), "PostgreSQL ended: {ended:?}");
+                    thread::yield_now();
+                }
+            }
         }
-        server
+    }
+
+    /// Where the socket is, as it stands in an address.
+    pub(crate) fn host(&self) -> String {
+        let folder = self.folder.path().to_str().unwrap().replace('/', "%2F");
+        format!("{folder}:{}", self.port)
+    }
+
+    /// A database of it.
+    pub(crate) fn address(&self, database: &str) -> String {
+        format!(
+            "postgres://{USER}@{}/{database}?connections=64",
+            self.host()
+        )
     }
 }
 
@@ -87,6 +144,14 @@ impl Drop for Server {
         let process = Pid::from_raw(i32::try_from(self.process.id()).unwrap());
         let _ = kill(process, Signal::SIGINT);
         let _ = self.process.wait();
+    }
+}
+
+/// Has `path` belong to the user that the server runs as.
+pub(crate) fn give_to_server(path: &Path) {
+    if geteuid().is_root() {
+        let given = Command::new("chown").arg("postgres").arg(path).status();
+        assert!(given.unwrap().success());
     }
 }
 
@@ -108,7 +173,11 @@ fn installed(name: &str) -> PathBuf {
 
 /// One of the server's own programs, as a user that it runs as.
 fn program(name: &str) -> Command {
-    let path = installed(name);
+    as_server(&installed(name))
+}
+
+/// A program as the user that the server runs as.
+pub(crate) fn as_server(path: &Path) -> Command {
     if !geteuid().is_root() {
         return Command::new(path);
     }
@@ -210,6 +279,10 @@ impl Database {
         while admin.batch(&end).and_then(|()| admin.batch(&copy)).is_err() {
             thread::yield_now();
         }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// As it stands in the file that says where the store is.

@@ -52,6 +52,7 @@ fn server(admin: &Administration, policy: &Policy) -> Result<Vec<FleetFinding>, 
     let is_demanded = policy.fleet_durability == Durability::Replicated;
     let mut found: Vec<_> = standby(&place, is_demanded).into_iter().collect();
     let version = store.policy_version()?;
+    let place = Box::new(place);
     found.push(FleetFinding::Server { version, place });
     Ok(found)
 }
@@ -61,7 +62,7 @@ fn standby(place: &Place, is_demanded: bool) -> Option<FleetFinding> {
     let Place::Server(place) = place else {
         return None;
     };
-    let place = place.clone();
+    let place = Box::new(place.clone());
     if place.replication.synchronous.is_empty() {
         return Some(FleetFinding::NoStandby { place, is_demanded });
     }
@@ -190,13 +191,13 @@ mod tests {
             (place("b", Some(&[false])), false),
         ] {
             let wanted = if is_unnamed {
-                let place = place.clone();
+                let place = Box::new(place.clone());
                 FleetFinding::NoStandby {
                     place,
                     is_demanded: true,
                 }
             } else {
-                let place = place.clone();
+                let place = Box::new(place.clone());
                 FleetFinding::StandbyGone { place }
             };
             assert_eq!(found(&place), Some(wanted));

@@ -13,7 +13,7 @@ use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer, HostLogin};
 use twofa_proto::codec::CodecError;
 use twofa_proto::state::State;
 use twofa_proto::{ConnectionError, Done, Prompt, Secret};
-use twofa_store::{Host, Store, StoreError};
+use twofa_store::{Host, Store, StoreError, deadline as store_deadline};
 
 use super::connection::HostConnection;
 use super::permits::{Permit, Permits, Purpose};
@@ -174,7 +174,8 @@ fn reply_to(
         deadline: Some(deadline),
         ..broker.services()
     };
-    let said = match reply(shared, services, key, message) {
+    let replied = store_deadline::within(deadline, || reply(shared, services, key, message));
+    let said = match replied {
         Ok(Reply::Say(said)) => said,
         Ok(Reply::Hold(host)) => {
             let FromHost::Login(login) = message else {

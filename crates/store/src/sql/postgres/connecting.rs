@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::address::{Address, Host};
 use super::tls;
+use crate::deadline;
 use crate::error::StoreError;
 use crate::private_file::read_secret;
 
@@ -24,13 +25,35 @@ use crate::private_file::read_secret;
 const CONNECT: Duration = Duration::from_secs(2);
 const LOG_IN: Duration = Duration::from_secs(3);
 
+/// What the setting `twofa.direct` is where nothing is between us and PostgreSQL. A pooler shares its connections among
+/// programs, so it does not pass on what one of them sets; some refuse it.
+pub(super) const DIRECT: &str = "on";
+/// How `PgBouncer` refuses what it would not pass on.
+const NOT_PASSED_ON: &str = "unsupported startup parameter";
+
 /// Connects to `host`. `has_warned` is set whenever PostgreSQL warns of anything.
 pub(super) async fn open(
     address: &Address,
     host: &Host,
     has_warned: &Arc<AtomicBool>,
 ) -> Result<Client, StoreError> {
-    let config = config(address, host)?;
+    let pooled = config(address, host)?;
+    let mut direct = pooled.clone();
+    direct.options(format!("-c twofa.direct={DIRECT}"));
+    match connect(address, host, &direct, has_warned).await {
+        Err(StoreError::Unreachable(why)) if why.contains(NOT_PASSED_ON) => {
+            connect(address, host, &pooled, has_warned).await
+        }
+        connected => connected,
+    }
+}
+
+async fn connect(
+    address: &Address,
+    host: &Host,
+    config: &Config,
+    has_warned: &Arc<AtomicBool>,
+) -> Result<Client, StoreError> {
     match host {
         Host::Folder(folder, port) => {
             let path = folder.join(format!(".s.PGSQL.{port}"));
@@ -78,7 +101,7 @@ async fn in_time<T, E: std::error::Error + 'static>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, StoreError> {
-    match timeout(limit, work).await {
+    match timeout(deadline::left(limit), work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(StoreError::Unreachable(super::with_cause(&error))),
         Err(_) => Err(StoreError::Unreachable("it does not answer".to_owned())),

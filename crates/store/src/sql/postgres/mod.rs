@@ -1,7 +1,8 @@
 //! What is particular to PostgreSQL, 15 and later: [`address`] says where a database is, [`tls`] makes sure that it is that one,
 //! [`session`] is one connection, on which every call has a deadline, made by [`connecting`]; [`pool`] keeps a few of them and
 //! runs transactions, [`schema`] brings the database up to date. With the beginning of each transaction the database is asked
-//! whether it is fit for it ([`fitness`]), by what this process knows of it ([`watch`], [`marks`]). [`translate`] and [`value`] adapt statements and what is in them.
+//! whether it is fit for it ([`fitness`]), by what this process knows of it ([`watch`], [`marks`]). [`translate`], [`statement`] and [`value`] adapt
+//! statements and what is in them.
 //!
 //! No cancel request is ever sent: PostgreSQL answers one that comes while a commit waits for its standby as if the commit
 //! had succeeded. A connection on which a deadline passes is thrown away instead, and what was to be done counts as refused.
@@ -10,10 +11,17 @@ pub(crate) mod address;
 mod connecting;
 pub(crate) mod fitness;
 pub(crate) mod marks;
+#[cfg(test)]
+mod network_tests;
 pub(crate) mod pool;
+#[cfg(test)]
+mod pooler_tests;
 pub(crate) mod replication;
+#[cfg(test)]
+mod role_tests;
 pub(crate) mod schema;
 pub(crate) mod session;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -60,7 +68,10 @@ impl From<tokio_postgres::Error> for StoreError {
 }
 
 /// An error of the driver, with its cause: of the network, of TLS, or of a value that a column does not take.
-fn with_cause(error: &dyn std::error::Error) -> String {
+fn with_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(why) = tls::bad_certificate(error) {
+        return why.to_owned();
+    }
     let mut text = error.to_string();
     if let Some(cause) = error.source() {
         text.push_str(": ");

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::address::Address;
 use super::session::Session;
 use super::watch::Watch;
+use crate::deadline;
 use crate::error::StoreError;
 use crate::sql::Db;
 
@@ -136,6 +137,9 @@ impl Pool {
     /// database is fit for a transaction.
     fn lease(&self, begin: &str, access: Access) -> Result<Lease<'_>, StoreError> {
         loop {
+            if deadline::left(WAIT).is_zero() {
+                return Err(StoreError::Unanswered);
+            }
             let mut lease = self.take()?;
             if let Some(session) = &lease.session {
                 match self.begin(session, begin, access) {
@@ -170,7 +174,8 @@ impl Pool {
         let kept = self.lock();
         let is_full =
             |kept: &mut Kept| kept.idle.is_empty() && kept.open >= self.address.connections;
-        let waited = self.given_back.wait_timeout_while(kept, WAIT, is_full);
+        let wait = deadline::left(WAIT);
+        let waited = self.given_back.wait_timeout_while(kept, wait, is_full);
         let (mut kept, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
             return Err(StoreError::Busy(None));

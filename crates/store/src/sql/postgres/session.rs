@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
 
 use super::address::{Address, Host};
 use super::connecting;
 use super::fitness::{Demands, Found, QUESTION, check_durability};
+use super::statement::Compiled;
 use super::translate::translate;
+use crate::deadline;
 use crate::error::StoreError;
 use crate::sql::{Sql, Value};
 
-/// How long any call may take: longer than PostgreSQL waits for a lock, and together with the others of a login less than a
+/// How long any call may take, within the deadline of the request: longer than PostgreSQL waits for a lock, and together with the others of a login less than a
 /// module waits.
 const CALL: Duration = Duration::from_secs(5);
 /// How many rows are fetched at once.
@@ -35,7 +37,9 @@ pub(crate) struct Session {
     /// What it is connected to, as an administrator writes it.
     host: String,
     /// By text, those that lock what they find apart.
-    statements: [RefCell<HashMap<String, Statement>>; 2],
+    statements: [RefCell<HashMap<String, Compiled>>; 2],
+    /// Between it and PostgreSQL is a pooler, so that nothing outlasts a transaction.
+    is_pooled: Cell<bool>,
     /// Whether PostgreSQL has warned of anything since this was set to `false`.
     has_warned: Arc<AtomicBool>,
     /// Nobody knows what state it is in.
@@ -91,6 +95,7 @@ impl Session {
             client,
             host: host.to_string(),
             statements: Default::default(),
+            is_pooled: Cell::new(true),
             has_warned,
             is_broken: Cell::new(false),
             has_failed: Cell::new(false),
@@ -104,8 +109,10 @@ impl Session {
     fn check(&self) -> Result<(), StoreError> {
         let settings = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
             current_setting('server_version_num')::integer,
-            current_setting('fsync') || ' ' || current_setting('full_page_writes') || ' ' || current_setting('synchronous_commit')";
-        let rows = self.call(self.client.query(settings, &[]))?;
+            current_setting('fsync') || ' ' || current_setting('full_page_writes') || ' ' || current_setting('synchronous_commit'),
+            current_setting('twofa.direct', true)";
+        // In one round trip, because a pooler may do the next one elsewhere.
+        let rows = self.call(self.client.query_typed(settings, &[]))?;
         let row = rows.first().ok_or(StoreError::ReadOnly)?;
         if row.try_get(0)? {
             return Err(StoreError::ReadOnly);
@@ -115,7 +122,16 @@ impl Session {
                 "PostgreSQL 15 or later is needed".to_owned(),
             ));
         }
+        // Set by us when we connected: a pooler does not pass it on.
+        let direct: Option<&str> = row.try_get(3)?;
+        self.is_pooled.set(direct != Some(connecting::DIRECT));
         check_durability(row.try_get(2)?)
+    }
+
+    /// Whether it goes through a pooler.
+    #[cfg(test)]
+    pub(super) fn is_pooled(&self) -> bool {
+        self.is_pooled.get()
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -136,17 +152,27 @@ impl Session {
 
     /// Begins a transaction and checks in it, in the same round trip, that the database is fit for it.
     pub(super) fn begin_fit(&self, begin: &str, demands: &Demands) -> Result<Found, StoreError> {
-        let question = self.prepared(Sql::from(QUESTION), "")?;
+        let question = self.question()?;
         self.has_failed.set(false);
         self.is_in_transaction.set(true);
         let before = demands.clock.map(|clock| clock());
         let rows = demands.with_parameters(|values| {
-            let parameters = parameters(values);
             let begun = self.client.batch_execute(begin);
-            self.call(both(begun, self.client.query(&question, &parameters)))
+            self.call(both(begun, question.query(&self.client, values)))
         })?;
         let row = rows.first().ok_or(StoreError::ReadOnly)?;
         demands.check(row, before)
+    }
+
+    /// What is asked with the beginning of each transaction, and therefore compiled before it.
+    fn question(&self) -> Result<Compiled, StoreError> {
+        if !self.is_pooled.get() {
+            return self.prepared(Sql::from(QUESTION), "");
+        }
+        Ok(Compiled::EachTime {
+            text: translate(QUESTION),
+            types: vec![Type::INT8, Type::BYTEA, Type::INT8],
+        })
     }
 
     /// Commits a transaction. On any error it may have been committed nevertheless; who waits for it is refused.
@@ -181,21 +207,23 @@ impl Session {
 
     pub(crate) fn execute(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<usize, StoreError> {
         let statement = self.prepared(sql, "")?;
-        let changed = self.call(self.client.execute(&statement, &parameters(values)))?;
+        let changed = self.call(statement.execute(&self.client, values))?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     /// Runs an `INSERT` of one row and returns its `id`.
     pub(crate) fn insert(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<i64, StoreError> {
         let statement = self.prepared(sql, " RETURNING id")?;
-        let row = self.call(self.client.query_one(&statement, &parameters(values)))?;
+        let rows = self.call(statement.query(&self.client, values))?;
+        let row = rows.first();
+        let row = row.ok_or_else(|| StoreError::Damaged("a row was not inserted".to_owned()))?;
         Ok(row.try_get(0)?)
     }
 
     /// All rows of a query.
     pub(crate) fn query(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepared(sql, "")?;
-        self.call(self.client.query(&statement, &parameters(values)))
+        self.call(statement.query(&self.client, values))
     }
 
     /// Passes the rows of a query to `each`, until that returns `false`, a few hundred in memory at a time.
@@ -210,7 +238,7 @@ impl Session {
         let fetch = format!("FETCH {FETCHED} FROM \"rows\"");
         'fetched: loop {
             // Compiled each time, because its columns are those of the cursor.
-            let rows = self.call(self.client.query(fetch.as_str(), &[]))?;
+            let rows = self.call(self.client.query_typed(&fetch, &[]))?;
             for row in &rows {
                 if !each(row)? {
                     break 'fetched;
@@ -223,8 +251,8 @@ impl Session {
         self.batch("CLOSE \"rows\"")
     }
 
-    /// A statement, compiled once in the life of the connection.
-    fn prepared(&self, sql: Sql<'_>, ending: &str) -> Result<Statement, StoreError> {
+    /// A statement, compiled once in the life of the connection, within a transaction.
+    fn prepared(&self, sql: Sql<'_>, ending: &str) -> Result<Compiled, StoreError> {
         let (text, is_locking) = sql.postgres();
         let statements = &self.statements[usize::from(is_locking)];
         if let Some(statement) = statements.borrow().get(text) {
@@ -233,6 +261,16 @@ impl Session {
         let ending = if is_locking { " FOR UPDATE" } else { ending };
         let translated = translate(text) + ending;
         let statement = self.call(self.client.prepare(&translated))?;
+        let statement = if self.is_pooled.get() {
+            // Its name is given up as this is dropped, on the connection that the pooler has lent until the transaction ends.
+            let types = statement.params().to_vec();
+            Compiled::EachTime {
+                text: translated,
+                types,
+            }
+        } else {
+            Compiled::Once(statement)
+        };
         statements
             .borrow_mut()
             .insert(text.to_owned(), statement.clone());
@@ -246,7 +284,13 @@ impl Session {
         let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_broken.get()) else {
             return Err(StoreError::Unanswered);
         };
-        let done = runtime.block_on(async { timeout(CALL, work).await });
+        let limit = deadline::left(CALL);
+        if limit.is_zero() {
+            // Nothing was sent. What was begun is undone when the connection is thrown away.
+            self.is_broken.set(true);
+            return Err(StoreError::Unanswered);
+        }
+        let done = runtime.block_on(async { timeout(limit, work).await });
         match done {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
@@ -303,11 +347,4 @@ async fn both<T, E>(
         }
     })
     .await
-}
-
-fn parameters<'a>(values: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
-    values
-        .iter()
-        .map(|value| value as &(dyn ToSql + Sync))
-        .collect()
 }

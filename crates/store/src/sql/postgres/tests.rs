@@ -10,21 +10,22 @@ use twofa_core::{Account, Timestamp, User};
 use super::session::Session;
 use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Tally};
 use crate::event::RefusalReason;
+use crate::journal::SystemLog;
 use crate::model::ticket::Settlement;
 use crate::testing::postgres::{Database, Server};
 use crate::testing::{Bench, alice, app, origin};
-use crate::{Place, Store, StoreError};
+use crate::{Place, Store, StoreError, deadline};
 
 /// A server and a store on it, and somebody else's connection to the same database.
-struct Remote {
-    bench: Bench,
+pub(super) struct Remote {
+    pub(super) bench: Bench,
     store: Store,
-    admin: Session,
+    pub(super) admin: Session,
     _server: Server,
 }
 
 impl Remote {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let server = Server::start(&[]);
         let database = Database::create(server.folder.path().to_owned());
         let admin = Session::connect(&database.address().parse().unwrap()).unwrap();
@@ -123,6 +124,40 @@ fn a_commit_with_a_warning_is_a_refusal() {
 }
 
 #[test]
+fn the_calls_of_a_request_share_its_deadline_and_a_commit_is_not_cancelled_when_it_passes() {
+    let remote = Remote::new();
+    remote.bench.enrol(&remote.store, &alice(), "phone");
+    let set = || {
+        remote
+            .store
+            .set_required(&alice(), true, &origin(), remote.bench.now)
+    };
+    let second = || Instant::now() + Duration::from_secs(1);
+    remote
+        .admin
+        .batch("BEGIN; SELECT 1 FROM \"user\" FOR UPDATE")
+        .unwrap();
+    let begin = Instant::now();
+    // Each by itself would wait for the lock for four seconds.
+    deadline::within(second(), || {
+        for _ in 0..10 {
+            let waited = set();
+            assert!(matches!(waited, Err(StoreError::Unanswered)), "{waited:?}");
+        }
+    });
+    assert!(begin.elapsed() < Duration::from_secs(4));
+    remote.admin.batch("ROLLBACK").unwrap();
+    remote.lose_standby();
+    let committed = deadline::within(second(), set);
+    assert!(
+        matches!(committed, Err(StoreError::Unanswered)),
+        "{committed:?}"
+    );
+    let waits = "SELECT 1 / (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep')";
+    remote.admin.batch(waits).unwrap();
+}
+
+#[test]
 fn connections_that_broke_are_replaced() {
     let remote = Remote::new();
     remote.store.rulebook().unwrap();
@@ -192,7 +227,7 @@ fn of_64_connections_one_passes_with_each_code_among_100_000_people() {
     race(100_000, 40);
 }
 
-fn person(number: u32) -> Account {
+pub(super) fn person(number: u32) -> Account {
     Account {
         name: format!("person{number}"),
         uid: 10_000 + number,
@@ -235,13 +270,13 @@ fn race(people: u32, codes: u32) {
     let attempts: u64 = raced.iter().map(attempts).sum();
     assert_eq!(attempts, u64::from(codes) * 64, "none is lost");
     let findings = store
-        .verify_log(&crate::journal::SystemLog::default(), None)
+        .verify_log(&SystemLog::default(), None)
         .unwrap()
         .findings;
     assert_eq!(findings, []);
 }
 
-fn types(store: &Store, now: Timestamp, account: &Account, count: u64) -> bool {
+pub(super) fn types(store: &Store, now: Timestamp, account: &Account, count: u64) -> bool {
     let known = store.snapshot(account).unwrap();
     let origin = origin();
     let attempt = CodeAttempt {

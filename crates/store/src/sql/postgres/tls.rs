@@ -1,11 +1,13 @@
 //! TLS to the database: always, by name, and with a certificate of ours where one is given.
 
+use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use super::address::Address;
 use crate::error::StoreError;
@@ -49,6 +51,36 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StoreError>
         .map_err(|error| unreadable(path, &error))
 }
 
-fn unreadable(path: &Path, error: &dyn std::error::Error) -> StoreError {
+/// What is wrong with the certificate of the server, if `error` or what is behind it is about that.
+pub(super) fn bad_certificate(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+        return Some(match why {
+            // The second: one of the same name, with another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "no certificate authority that is trusted here has signed its certificate (ca=FILE)"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            _ => "its certificate cannot be accepted",
+        });
+    }
+    // What this kind of error holds is not what it names as its source.
+    let held = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match held {
+        Some(held) => bad_certificate(held),
+        None => error.source().and_then(bad_certificate),
+    }
+}
+
+fn unreadable(path: &Path, error: &dyn Error) -> StoreError {
     StoreError::Unreachable(format!("{}: {error}", path.display()))
 }

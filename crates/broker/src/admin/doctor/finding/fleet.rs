@@ -11,19 +11,19 @@ pub enum FleetFinding {
         /// The version of the policy that its hosts are given.
         version: i64,
         /// Where the store is, and on what.
-        place: Place,
+        place: Box<Place>,
     },
     /// It is a server, and its database commits without waiting for a standby.
     NoStandby {
         /// The database.
-        place: ServerPlace,
+        place: Box<ServerPlace>,
         /// Whether the policy demands one, so that nobody gets in.
         is_demanded: bool,
     },
     /// It is a server, and of the standbys that its database names, none is there that a commit could wait for.
     StandbyGone {
         /// The database.
-        place: ServerPlace,
+        place: Box<ServerPlace>,
     },
     /// It is a host, and a server confirms that its policy is the one in force. Nothing is wrong with that.
     Host {
