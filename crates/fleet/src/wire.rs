@@ -206,6 +206,8 @@ pub enum MemberRequest {
         /// The request for a certificate (PKCS #10, DER).
         request: Vec<u8>,
     },
+    /// Which user IDs do people have on record who have passed on this host? It knows their names.
+    People,
 }
 
 /// The answer to that.
@@ -220,6 +222,8 @@ pub enum MemberAnswer {
     },
     /// It is none, and why.
     Refused(String),
+    /// Names and user IDs on record.
+    People(Vec<(String, u32)>),
 }
 
 /// From a server that joins: all that it sends.
@@ -376,6 +380,13 @@ mod tests {
             request: vec![7],
         };
         assert_eq!(bytes(&join), b"\x01S\x01\x07");
+    }
+
+    #[test]
+    fn the_messages_about_people_are_these_bytes() {
+        assert_eq!(bytes(&MemberRequest::People), [2]);
+        let people = MemberAnswer::People(vec![("al".to_owned(), 1000)]);
+        assert_eq!(bytes(&people), [2, 1, 2, b'a', b'l', 0xe8, 7]);
     }
 
     #[test]

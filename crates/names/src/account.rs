@@ -36,6 +36,16 @@ pub fn is_local(name: &str) -> Result<bool, Unanswered> {
     Ok(passwd.entry(name).is_some())
 }
 
+/// The other names that `/etc/passwd` has for the uid of `account`.
+pub fn namesakes(account: &Account) -> Result<Vec<String>, Unanswered> {
+    let passwd = Passwd::read().map_err(Unanswered)?;
+    let of_uid = passwd
+        .entries()
+        .filter(|(_, entry)| entry.uid == account.uid);
+    let names = of_uid.map(|(name, _)| String::from_utf8_lossy(name).into_owned());
+    Ok(names.filter(|name| *name != account.name).collect())
+}
+
 /// The groups of `/etc/group` that list `name`.
 pub fn listed_groups(name: &str) -> Vec<u32> {
     let Ok(groups) = Groups::read() else {

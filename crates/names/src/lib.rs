@@ -23,7 +23,7 @@ mod module;
 mod query;
 mod switch;
 
-pub use account::{find, is_local, listed_groups, system_user};
+pub use account::{find, is_local, listed_groups, namesakes, system_user};
 pub use accounts::{
     AccountLookup, LoginAccounts, every_source_answers, is_person, login_accounts, shared_uids,
 };

@@ -14,6 +14,8 @@ use crate::sql::host_limits;
 use crate::tx::Tx;
 
 const HOUR: u64 = 3_600;
+/// People of a host who are listed at most.
+const MOST_LISTED: u32 = 500;
 
 /// Whether a host may ask about a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,18 @@ impl Store {
             Some(settled) => Ok(settled),
             None => self.change_unsynced(origin, now, |tx| count_person(tx, key, account)),
         }
+    }
+
+    /// The accounts of which a code was right on the host with this `key`, of all time; [`MOST_LISTED`] at most.
+    pub fn people_of_host(
+        &self,
+        key: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Vec<Account>, StoreError> {
+        self.read(|view| {
+            let host = find_in_force(view.db, key, now)?;
+            host_limits::passed_on(view.db, &host.id, MOST_LISTED)
+        })
     }
 
     /// Lets the host `name` ask about everybody again, after it was cut off. Says whether it was; `None`: there is no such host.

@@ -175,8 +175,23 @@ fn with_the_cable_pulled_shared_accounts_are_refused_in_words_and_others_are_the
     );
     web1.assert_console_works();
     assert_in(log_in(&web1, "carol"), "carol");
+    // An account of the host's own with the uid of a shared one would have its files.
+    let password = password_of("twin");
+    web1.run(&format!(
+        "useradd -o -M -u $(id -u alice) twin && echo 'twin:{password}' | chpasswd"
+    ))
+    .ok();
+    let screen = assert_refused(log_in(&web1, "twin"), "alice");
+    assert!(!screen.contains("$ "), "{screen}");
+    web1.wait_for_log("the local account twin has uid");
 
     cable.plug_in();
+    let found = web1.run("twofa doctor").stdout;
+    assert!(
+        found.contains("twin here and alice, who is shared"),
+        "{found}"
+    );
+    web1.run("userdel twin").ok();
     let mut terminal = at_the_code_prompt(&web1);
     terminal.type_line(&phone.next_code());
     assert_in(terminal, "alice");

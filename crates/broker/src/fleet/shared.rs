@@ -18,6 +18,21 @@ pub fn is_shared(policy: &Policy, account: &Account) -> Result<bool, NameService
     }
 }
 
+/// Whether `account`, which is the host's own, has the uid of a shared one of `/etc/passwd`: who logs in to it has the files of
+/// the other. No directory is asked, so that the host's own accounts log in without the network.
+pub fn has_shared_uid(policy: &Policy, account: &Account) -> Result<bool, NameServiceError> {
+    for name in accounts::namesakes(account)? {
+        let other = Account {
+            name,
+            uid: account.uid,
+        };
+        if is_shared(policy, &other)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn is_member(policy: &Policy, account: &Account) -> Result<bool, NameServiceError> {
     let SharedAccounts::Group(name) = &policy.shared_accounts else {
         return Ok(false);

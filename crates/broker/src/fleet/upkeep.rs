@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use twofa_core::Timestamp;
+use twofa_core::{Account, Timestamp};
 use twofa_fleet::certificate::{
     CertificateError, PrivateKey, is_due, key_and_end, read_pem, request_certificate, request_for,
 };
@@ -99,7 +99,13 @@ pub(crate) fn keep_up(
         },
         None => MemberRequest::Servers,
     };
-    let (servers, certificate) = ask(&files, &request)?;
+    let MemberAnswer::Member {
+        servers,
+        certificate,
+    } = ask(&files, &request)?
+    else {
+        return Err(UpkeepError::BadAnswer);
+    };
     if !servers.is_empty() && servers != joined.servers {
         store.note_servers(&servers)?;
     }
@@ -112,10 +118,17 @@ pub(crate) fn keep_up(
     Ok(true)
 }
 
-fn ask(
-    files: &HostFiles,
-    request: &MemberRequest,
-) -> Result<(Vec<String>, Option<String>), UpkeepError> {
+/// The accounts that the servers have on record of people who have passed on this host.
+pub(crate) fn people_on_record(files: &HostFiles) -> Result<Vec<Account>, UpkeepError> {
+    let MemberAnswer::People(people) = ask(files, &MemberRequest::People)? else {
+        return Err(UpkeepError::BadAnswer);
+    };
+    let people = people.into_iter();
+    Ok(people.map(|(name, uid)| Account { name, uid }).collect())
+}
+
+/// The answer of the first server that gives one; never [`MemberAnswer::Refused`].
+fn ask(files: &HostFiles, request: &MemberRequest) -> Result<MemberAnswer, UpkeepError> {
     let config = tls::host_itself(&HostCertificates {
         certificate: &files.certificate,
         key: &files.key,
@@ -137,14 +150,11 @@ fn ask(
             link.receive()
         });
         match answer {
-            Ok(MemberAnswer::Member {
-                servers,
-                certificate,
-            }) => return Ok((servers, certificate)),
             Ok(MemberAnswer::Refused(why)) => {
                 let server = server.clone();
                 return Err(UpkeepError::Refused { server, why });
             }
+            Ok(answer) => return Ok(answer),
             Err(error) => failures.push(format!("{server}: {error}")),
         }
     }

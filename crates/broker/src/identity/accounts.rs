@@ -2,8 +2,8 @@
 
 pub use twofa_names::{
     AccountLookup, Directory, GroupMembers, Groups, LoginAccounts, Unanswered as NameServiceError,
-    every_source_answers, find, group, is_local, is_person, login_accounts, members, shared_uids,
-    stop_asking_overdue_sources, system_user,
+    every_source_answers, find, group, is_local, is_person, login_accounts, members, namesakes,
+    shared_uids, stop_asking_overdue_sources, system_user,
 };
 
 /// Whether there is a group called `name`.

@@ -29,6 +29,11 @@ pub fn identify(store: &Store, policy: &Policy, claimed: &Account) -> Result<Acc
     })
 }
 
+/// Whether `uid` is no account's, and stands for somebody.
+pub const fn stands_for_a_name(uid: u32) -> bool {
+    uid >= FIRST_OF_NOBODY
+}
+
 /// A uid that follows from the name (FNV-1a). Two names with the same one are two people, of whom the second is refused.
 fn uid_of_name(name: &str) -> u32 {
     let hash = name.bytes().fold(0x811C_9DC5_u32, |hash, byte| {

@@ -399,6 +399,11 @@ pub(crate) fn finding(finding: &FleetFinding) -> String {
                 "this machine's clock is {seconds} seconds {side} the server's: certificates and the log depend on it"
             )
         }
+        FleetFinding::OtherUid { here, recorded } => format!(
+            "{} has user ID {} here and {recorded} in the fleet; logins work because fleet.identity is name, but files on shared \
+             file systems belong to different users",
+            here.name, here.uid
+        ),
         FleetFinding::SameUid { shared, own } => format!(
             "{} here and {}, who is shared with the fleet, have the same user ID {}: give the local account another",
             own.join(", "),

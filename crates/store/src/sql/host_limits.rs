@@ -2,7 +2,7 @@
 
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, values};
+use super::{Db, account_of, values};
 use crate::error::StoreError;
 
 /// When the host `id` first asked about `account`, unless that was forgotten.
@@ -48,6 +48,14 @@ pub(crate) fn has_passed(db: &Db<'_>, id: &str, account: &Account) -> Result<boo
     let sql = "SELECT 1 FROM host_attempts JOIN user ON user.id = host_attempts.user
                WHERE host = ?1 AND name = ?2 AND uid = ?3 AND host_attempts.passed_at IS NOT NULL";
     db.exists(sql, values![id, &account.name, account.uid])
+}
+
+/// The accounts of which a code was ever right on the host `id`, `limit` at most.
+pub(crate) fn passed_on(db: &Db<'_>, id: &str, limit: u32) -> Result<Vec<Account>, StoreError> {
+    let sql = "SELECT name, uid FROM user WHERE id IN (
+                   SELECT user FROM host_attempts WHERE host = ?1 AND passed_at IS NOT NULL)
+               ORDER BY name, uid LIMIT ?2";
+    db.query_all(sql, values![id, limit], account_of)
 }
 
 /// For how many people wrong codes came from the host `id` after `since`, with no right one after them.

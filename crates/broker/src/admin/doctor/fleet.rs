@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use twofa_core::policy::Durability;
-use twofa_core::{Account, Policy, Timestamp};
+use twofa_core::{Account, FleetIdentity, Policy, Timestamp};
 use twofa_fleet::certificate::{key_and_end, read_pem};
 use twofa_store::{JoinedFleet, Place, Rules};
 
@@ -13,6 +13,7 @@ use crate::admin::{AdminError, Administration};
 use crate::context::Services;
 use crate::fleet::files::FleetDirectory;
 use crate::fleet::membership::NotRefreshed;
+use crate::fleet::upkeep::people_on_record;
 use crate::fleet::{policy_copy, shared};
 use crate::identity::accounts::{self, NameServiceError};
 
@@ -36,6 +37,13 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
     }
     let found = host(admin, &rules).into_iter();
     let mut found: Vec<_> = found.map(Finding::Fleet).collect();
+    match other_uids(admin, &rules) {
+        Ok(other) => found.extend(other.into_iter().map(Finding::Fleet)),
+        Err(error) => found.push(Finding::NotExamined {
+            part: Part::Fleet,
+            error,
+        }),
+    }
     match same_uids(rules.rulebook.machine()) {
         Ok(same) => found.extend(same.into_iter().map(Finding::Fleet)),
         Err(error) => found.push(Finding::NotExamined {
@@ -128,6 +136,37 @@ fn certificate_end(services: Services<'_>, joined: &JoinedFleet) -> Option<Times
     Some(key_and_end(certificates.first()?).ok()?.1)
 }
 
+/// Where people are known by name: those who have passed here and have another uid here than on record at the servers.
+fn other_uids(admin: &Administration, rules: &Rules) -> Result<Vec<FleetFinding>, String> {
+    let Some(joined) = rules.fleet.as_ref() else {
+        return Ok(Vec::new());
+    };
+    if rules.rulebook.machine().fleet_identity != FleetIdentity::Name {
+        return Ok(Vec::new());
+    }
+    let services = admin.broker.services();
+    let files = services.fleet.files(joined, services.store);
+    let files = files.map_err(|error| error.to_string())?;
+    let people = people_on_record(&files).map_err(|error| error.to_string())?;
+    differing(people, accounts::find).map_err(|error| error.to_string())
+}
+
+fn differing<E>(
+    on_record: Vec<Account>,
+    find: impl Fn(&str) -> Result<Option<Account>, E>,
+) -> Result<Vec<FleetFinding>, E> {
+    let mut found = Vec::new();
+    for recorded in on_record {
+        if let Some(here) = find(&recorded.name)?.filter(|here| here.uid != recorded.uid) {
+            found.push(FleetFinding::OtherUid {
+                here,
+                recorded: recorded.uid,
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// The uids that a shared account has in common with one of the host's own.
 fn same_uids(policy: &Policy) -> Result<Vec<FleetFinding>, NameServiceError> {
     mixed(accounts::shared_uids(), |account| {
@@ -206,6 +245,32 @@ mod tests {
         for place in [place("a", Some(&[false, true])), place("a", None)] {
             assert_eq!(found(&place), None);
         }
+    }
+
+    #[test]
+    fn a_uid_that_differs_from_the_one_on_record_is_found() {
+        let account = |name: &str, uid| Account {
+            name: name.to_owned(),
+            uid,
+        };
+        let on_record = vec![
+            account("alice", 1000),
+            account("bob", 1001),
+            account("carol", 1002),
+        ];
+        let here = |name: &str| {
+            Ok::<_, ()>(match name {
+                "alice" => Some(account("alice", 1000)),
+                "bob" => Some(account("bob", 1005)),
+                _ => None,
+            })
+        };
+        let bob = FleetFinding::OtherUid {
+            here: account("bob", 1005),
+            recorded: 1001,
+        };
+        assert_eq!(differing(on_record.clone(), here), Ok(vec![bob]));
+        assert_eq!(differing(on_record, |_| Err("it fails")), Err("it fails"));
     }
 
     #[test]

@@ -164,6 +164,7 @@ impl FleetFinding {
             Self::CertificateEnds { .. } => "fleet-certificate-ends",
             Self::Clock { .. } => "fleet-clock",
             Self::SameUid { .. } => "fleet-same-uid",
+            Self::OtherUid { .. } => "fleet-other-uid",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use twofa_core::Account;
 use twofa_core::text::printable;
 use twofa_fleet::certificate::{Authority, issued_at, key_and_end, read_pem};
 use twofa_fleet::identity::{Identity, Role};
@@ -12,6 +13,7 @@ use twofa_store::event::LoginOrigin;
 use twofa_store::{HostRenewal, Origin, RenewalOutcome, Store, StoreError};
 
 use super::{Failure, Shared};
+use crate::identity::fleet_account::stands_for_a_name;
 use crate::process::log;
 use crate::text::messages;
 
@@ -58,6 +60,13 @@ fn answer(
             Err(StoreError::HostRefused) => return Ok(refused(messages::HOST_REFUSED)),
             Err(error) => return Err(error.into()),
         },
+        MemberRequest::People => {
+            return match store.people_of_host(&shown_key, now) {
+                Ok(people) => Ok(MemberAnswer::People(on_record(people))),
+                Err(StoreError::HostRefused) => Ok(refused(messages::HOST_REFUSED)),
+                Err(error) => Err(error.into()),
+            };
+        }
         MemberRequest::Renew { request } => {
             let Identity {
                 role: Role::Host(host),
@@ -93,6 +102,15 @@ fn answer(
         servers: addresses(store)?,
         certificate,
     })
+}
+
+/// Names and user IDs, without those who have none here.
+fn on_record(people: Vec<Account>) -> Vec<(String, u32)> {
+    let people = people.into_iter();
+    people
+        .filter(|account| !stands_for_a_name(account.uid))
+        .map(|account| (account.name, account.uid))
+        .collect()
 }
 
 /// Where the servers that have joined are.

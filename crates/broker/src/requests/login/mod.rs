@@ -141,8 +141,16 @@ fn relay_if_shared(
             return Ok(Some(LoginOutcome::new(Verdict::Unavailable, why)));
         }
     };
-    if !shared::is_shared(rules.rulebook.machine(), &account)? {
-        return Ok(None);
+    let policy = rules.rulebook.machine();
+    let source = origin::for_exemptions(Asker::Process(peer), login);
+    let nobody_is_asked = why_nobody_is_asked(&rules.rulebook, source);
+    if !shared::is_shared(policy, &account)? {
+        if nobody_is_asked.is_some() || !shared::has_shared_uid(policy, &account)? {
+            return Ok(None);
+        }
+        let _ = terminal.error(messages::IDENTITY_MISMATCH);
+        let why = reasons::uid_of_a_shared_account(&account.name, account.uid);
+        return Ok(Some(LoginOutcome::new(Verdict::Denied, why)));
     }
     if let Err(error) = services.fleet.check_policy(rules, services.store) {
         let _ = terminal.error(messages::POLICY_DAMAGED);
@@ -159,10 +167,7 @@ fn relay_if_shared(
         login,
         account: &account,
         first_factor: services.stacks.first_factor(peer, request, login),
-        nobody_is_asked: why_nobody_is_asked(
-            &rules.rulebook,
-            origin::for_exemptions(Asker::Process(peer), login),
-        ),
+        nobody_is_asked,
     };
     let (verdict, why) = relay(&servers, services.store, &relayed, terminal)?;
     Ok(Some(LoginOutcome::new(verdict, why)))

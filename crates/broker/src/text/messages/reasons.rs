@@ -66,6 +66,11 @@ pub fn another_account(user: &str, uid: u32) -> String {
     format!("the account {user} has uid {uid} on the host and another one on this server")
 }
 
+/// An account of a host's own has the uid of one that is shared with the fleet.
+pub fn uid_of_a_shared_account(user: &str, uid: u32) -> String {
+    format!("the local account {user} has uid {uid} of an account that is shared with the fleet")
+}
+
 /// A host goes on with a login that the fleet's database does not have, or that has gone on.
 pub const CONVERSATION_OVER: &str =
     "the fleet has no such conversation, or it went on with another answer";

@@ -62,6 +62,13 @@ pub enum FleetFinding {
         /// By so many seconds; more than zero: it is ahead.
         seconds: i64,
     },
+    /// Where people are known by name: somebody has another uid here than the servers have on record. Nothing is wrong with that.
+    OtherUid {
+        /// The account here.
+        here: Account,
+        /// The uid on record.
+        recorded: u32,
+    },
     /// Accounts of this machine have the uid of one that is shared with the fleet.
     SameUid {
         /// The shared account.
@@ -77,6 +84,7 @@ impl FleetFinding {
             self,
             Self::Server { .. }
                 | Self::Host { .. }
+                | Self::OtherUid { .. }
                 | Self::NoStandby {
                     is_demanded: false,
                     ..

@@ -9,7 +9,7 @@ use twofa_store::{JoinedFleet, NewServer};
 use super::*;
 use crate::fleet::files::HostFiles;
 use crate::fleet::membership::{Membership, machine_id};
-use crate::fleet::upkeep::{Upkeep, UpkeepError, keep_up};
+use crate::fleet::upkeep::{Upkeep, UpkeepError, keep_up, people_on_record};
 
 const DAY: u64 = 86_400;
 
@@ -241,4 +241,23 @@ fn a_host_that_was_removed_renews_nothing() {
         assert!(matches!(refused, UpkeepError::Refused { .. }), "{refused}");
     }
     assert_eq!(host.joined().renewed, None);
+}
+
+#[test]
+fn a_host_is_told_the_uids_of_people_who_have_passed_on_it_and_of_nobody_else() {
+    let server = Server::new();
+    let own = server.joined();
+    let host = Host::new(&server, &own);
+    let on_record = || {
+        let files = host.membership.files(&host.joined(), &host.store).unwrap();
+        people_on_record(&files)
+    };
+    assert_eq!(on_record().unwrap(), []);
+    let mut link = server.connect(&own);
+    let (_, verdict) = converse(&server, &mut link, &server.login(), Some(&right_code()));
+    assert_eq!(verdict, Verdict::Passed);
+    assert_eq!(on_record().unwrap(), std::slice::from_ref(&server.user));
+    let origin = Origin::command_line(0);
+    server.store.remove_host("web1", &origin, now()).unwrap();
+    assert!(matches!(on_record(), Err(UpkeepError::Refused { .. })));
 }
