@@ -82,7 +82,7 @@ fn run(Arguments { json, command }: Arguments) -> Result<(), CommandError> {
         Command::JoinKey(command) => commands::join_keys::run(command, output),
         Command::Join(arguments) => commands::fleet::join(&arguments),
         Command::Leave(arguments) => commands::fleet::leave(&arguments),
-        Command::Store(command) => commands::store::run(command),
+        Command::Store(command) => commands::store::run(command, output),
         Command::Pam(command) => commands::pam::run(&command, output),
         Command::Setup(arguments) => commands::setup::run(&arguments),
         Command::Doctor => commands::doctor::run(output),

@@ -21,7 +21,7 @@ pub struct NewApp {
 }
 
 /// How many apps somebody can have: each costs time at every login.
-const MOST_APPS: u32 = 10;
+pub(crate) const MOST_APPS: u32 = 10;
 
 impl Store {
     /// Enrols an app whose first code was right. Nothing may be missing from it: from this commit on, the

@@ -131,6 +131,18 @@ pub enum StoreError {
     /// It is somewhere else now.
     #[error("the store was moved to {0}; what is left here is closed")]
     Moved(String),
+    /// It was exported, and can only be merged into another store.
+    #[error("this is an export of a store, which can only be merged into another store")]
+    Exported,
+    /// A store that is to be merged was not exported.
+    #[error("{} is not an export, but a store or a copy of one: its codes would go on working where it is used", .0.display())]
+    NotExported(PathBuf),
+    /// An export has been merged already, into another store.
+    #[error("the export of '{0}' has already been merged into another store")]
+    MergedElsewhere(String),
+    /// Only a store in a file is exported.
+    #[error("the store of this machine is in a database on a server, and is not exported")]
+    NotInFile,
     /// The text that says where the database is, is none.
     #[error("{} does not say where the database is: {why}", .path.display())]
     BadAddress {
@@ -262,6 +274,9 @@ impl StoreError {
                  'twofad --prepare' as root"
             }
             Self::Replaced(_) => "restart twofad",
+            Self::NotExported(_) => {
+                "run 'twofa store export DIRECTORY' where the store is used, which closes it there, and merge that directory"
+            }
             Self::Damaged(_) => "restore it from a backup",
             Self::Seal => "restore store and sealing key from the same backup",
             Self::Full => "free some space on the disk",

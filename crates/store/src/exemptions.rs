@@ -64,7 +64,7 @@ fn record(tx: &Tx<'_>, exemption: &Exemption, event: &Event) -> Result<(), Store
     tx.record(user, event).map(drop)
 }
 
-fn fields(id: i64, exemption: &Exemption) -> ExemptionFields {
+pub(crate) fn fields(id: i64, exemption: &Exemption) -> ExemptionFields {
     let seconds = |until: Timestamp| {
         let seconds = until.unix().saturating_sub(exemption.granted_at.unix());
         u64::try_from(seconds).unwrap_or_default()

@@ -205,17 +205,7 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.change(origin, now, |tx| {
-            tx.rules.forget(tx.db)?;
-            if let Some(JoinedFleet { name, .. }) = fleet::joined(tx.db)? {
-                return Err(StoreError::Joined(name));
-            }
-            fleet::set_joined(tx.db, joined)?;
-            let name = joined.name.clone();
-            tx.record(None, &Event::FleetJoined { name })?;
-            drop_defaults(tx)?;
-            fleet_policy::adopt(tx, policy).map(drop)
-        })
+        self.change(origin, now, |tx| record_joined(tx, joined, policy))
     }
 
     /// Records that this machine is in no fleet. Returns the one that it was in.
@@ -240,6 +230,23 @@ impl Store {
             Ok(Some(joined))
         })
     }
+}
+
+/// Records that this machine has joined a fleet, and puts its `policy` in force.
+pub(crate) fn record_joined(
+    tx: &Tx<'_>,
+    joined: &JoinedFleet,
+    policy: &FleetPolicy,
+) -> Result<(), StoreError> {
+    tx.rules.forget(tx.db)?;
+    if let Some(JoinedFleet { name, .. }) = fleet::joined(tx.db)? {
+        return Err(StoreError::Joined(name));
+    }
+    fleet::set_joined(tx.db, joined)?;
+    let name = joined.name.clone();
+    tx.record(None, &Event::FleetJoined { name })?;
+    drop_defaults(tx)?;
+    fleet_policy::adopt(tx, policy).map(drop)
 }
 
 /// The lock that wrong codes on hosts cause everywhere for the user number `user`, or on the host for which `tx` is, where the

@@ -36,6 +36,7 @@ mod devices;
 mod error;
 pub mod event;
 mod exemptions;
+mod exporting;
 mod fleet;
 mod fleet_policy;
 mod generation;
@@ -50,6 +51,7 @@ mod keys;
 mod listing;
 pub mod location;
 mod mark;
+mod merging;
 mod methods;
 mod model;
 mod moving;
@@ -98,6 +100,9 @@ pub use join_keys::{DeadToken, KeyJoin, KeyJoinOutcome, NewJoinKey};
 pub use keys::{Keys, NumberedKey};
 pub use listing::UserRow;
 pub use location::{Location, Owner};
+pub use merging::{
+    Choice, Export, Matter, MergeFinding, MergePlan, MergeRules, MergedPeople, Standing,
+};
 pub use model::device::TrustedDevice;
 pub use model::mark::{BadMark, Mark};
 pub use model::session::{LockerPlace, NewSession, SessionFilter, StoredSession};

@@ -97,7 +97,7 @@ fn move_file(from: &Backing, to: &Pool, address: &str) -> Result<Vec<Moved>, Sto
 }
 
 /// Removes a database file and what SQLite keeps beside it.
-fn remove(database: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove(database: &Path) -> Result<(), StoreError> {
     for companion in ["", "-wal", "-shm"] {
         let mut path = database.to_owned().into_os_string();
         path.push(companion);
@@ -111,12 +111,12 @@ fn remove(database: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn counts(db: &Db<'_>) -> Result<Vec<Moved>, StoreError> {
+pub(crate) fn counts(db: &Db<'_>) -> Result<Vec<Moved>, StoreError> {
     let count = |table| copy::count(db, table);
     TABLES.iter().map(count).collect()
 }
 
-fn check(moved: &[Moved], arrived: &[Moved]) -> Result<(), StoreError> {
+pub(crate) fn check(moved: &[Moved], arrived: &[Moved]) -> Result<(), StoreError> {
     let mut both = moved.iter().zip(arrived);
     match both.find(|(moved, arrived)| moved != arrived) {
         None => Ok(()),

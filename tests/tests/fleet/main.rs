@@ -1,7 +1,8 @@
-//! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules.
+//! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+mod merging;
 mod policy;
 
 use twofa_e2e::{Authenticator, Cable, Machine, Terminal, password_of};

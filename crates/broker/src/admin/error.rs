@@ -1,6 +1,7 @@
 //! Why an administrative command failed.
 
 use std::io;
+use std::path::PathBuf;
 
 use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
@@ -19,6 +20,20 @@ pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),
+    /// An exported store cannot be merged.
+    #[error("{}: {error}", .directory.display())]
+    Export {
+        /// Where it is.
+        directory: PathBuf,
+        /// What is wrong with it.
+        error: StoreError,
+    },
+    /// The store of a fleet is not merged into another one.
+    #[error("this machine is a fleet server, into whose store others are merged")]
+    OnServer,
+    /// Stores are merged where the fleet's store is.
+    #[error("this machine has joined a fleet, whose store is on its servers")]
+    OnHost,
     /// The process does not have the privileges that it must have.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),

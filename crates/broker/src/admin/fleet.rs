@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
+use twofa_core::Account;
 use twofa_core::text::is_unprintable;
 use twofa_fleet::certificate::{self, CertificateError, request_to_join};
 use twofa_fleet::client::{self, Servers};
@@ -15,7 +16,7 @@ use twofa_core::FleetPolicy;
 use twofa_fleet::wire::{JoinAnswer, JoinRequest};
 use twofa_proto::Secret;
 use twofa_proto::codec::CodecError;
-use twofa_store::{JoinedFleet, NewHost, StoreError};
+use twofa_store::{JoinedFleet, NewHost, Origin, Store, StoreError};
 
 pub use twofa_fleet::token::{Address, BadToken, Token};
 pub use twofa_store::{Host, HostRights, Mark, Setback};
@@ -24,8 +25,9 @@ use super::{AdminError, Administration};
 use crate::fleet::files::{FilesError, FleetDirectory, HostFiles};
 use crate::fleet::membership::machine_id;
 use crate::fleet::policy_copy::{self, BadCopy, Signers};
-use crate::process::clock;
+use crate::fleet::shared::is_shared;
 use crate::process::privileges::{self, PrivilegeError};
+use crate::process::{self, clock};
 use crate::text::messages::host_name;
 
 /// How long a server may take to let a host join.
@@ -223,14 +225,14 @@ impl Administration {
         Ok(self.store().rules_in_force()?.fleet.clone())
     }
 
-    /// Records that this machine has joined a fleet. Its files must be there already.
+    /// Records that this machine has joined a fleet. Its files must be there already. A store that was exported is opened again,
+    /// for the accounts that are not the fleet's.
     pub fn record_joined(
-        &self,
         files: &HostFiles,
         name: &str,
         policy: &SignedPolicy,
-    ) -> Result<(), FleetError> {
-        let now = self.now();
+    ) -> Result<(), AdminError> {
+        let now = clock::now();
         let joined = JoinedFleet {
             fleet: files.fleet.to_string(),
             host: files.host.to_string(),
@@ -239,13 +241,25 @@ impl Administration {
             servers: Vec::new(),
             renewed: None,
         };
+        let rules = &policy.policy;
+        // Where nobody can say whose an account is, its record stays in the export.
+        let is_shared = |account: &Account| {
+            is_shared(rules.rulebook.machine(), account).unwrap_or(account.uid != 0)
+        };
+        let origin = Origin::command_line(0).by_login_uid(process::login_uid());
+        let admin = Self::open_with(|location| {
+            policy_copy::save(&policy_copy::default_path(), &policy.signed)
+                .map_err(|error| StoreError::Other(error.to_string()))?;
+            Store::open_to_join(location, &joined, rules, is_shared, &origin, now)
+        })?;
         // If it was in another fleet before, that one's has nothing to do with this.
-        self.store().forget_mark()?;
-        policy_copy::save(&policy_copy::default_path(), &policy.signed).map_err(BadCopy::from)?;
-        let policy = &policy.policy;
-        Ok(self
+        admin.store().forget_mark()?;
+        if admin.store().rules_in_force()?.fleet.as_ref() == Some(&joined) {
+            return Ok(());
+        }
+        Ok(admin
             .store()
-            .join_fleet(&joined, policy, &self.origin(), now)?)
+            .join_fleet(&joined, rules, &admin.origin(), now)?)
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
 //! - [`fleet`] adds, removes and admits hosts, [`join_keys`] makes keys for many of them, [`leaving`] counts whom it concerns that
 //!   a host leaves, and [`servers`] makes servers; [`rotation`] replaces keys;
+//! - [`store`] moves, exports and upgrades the store, and [`merging`] merges exported ones into it;
 //! - [`devices`] lists the devices that users trust, and ends the trust;
 //! - [`providers`] and [`methods`] manage what sends codes;
 //! - [`sessions`] reads login sessions and records what became of them;
@@ -30,6 +31,7 @@ pub mod leaving;
 pub mod listing;
 pub mod log;
 mod losses;
+pub mod merging;
 pub mod methods;
 pub mod pam;
 pub mod policy;
@@ -91,7 +93,9 @@ impl Administration {
         Self::open_with(Store::open_to_resume)
     }
 
-    fn open_with(open: fn(Location) -> Result<Store, StoreError>) -> Result<Self, AdminError> {
+    fn open_with(
+        open: impl FnOnce(Location) -> Result<Store, StoreError>,
+    ) -> Result<Self, AdminError> {
         // If the control group cannot be left, the broker that the module starts in it reports that.
         let _ = reset::reset_limits();
         reset::ignore_job_control();

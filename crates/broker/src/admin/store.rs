@@ -1,5 +1,7 @@
 //! Where the store of this machine is: in a file or in a PostgreSQL database.
 
+use std::path::Path;
+
 use twofa_store::Store;
 pub use twofa_store::{Moved, Place, Replication, ServerPlace, Standby};
 
@@ -7,6 +9,7 @@ use super::{AdminError, Administration};
 use crate::fleet::files::FleetDirectory;
 use crate::process::location::location;
 use crate::process::privileges::service_owner;
+use crate::text::messages::host_name;
 
 impl Administration {
     /// Where the store is, if this machine is a server or the store is on one; `None`: there is one machine and its file.
@@ -25,6 +28,15 @@ pub fn move_to_server(address: &str) -> Result<Vec<Moved>, AdminError> {
 pub fn move_to_file() -> Result<Vec<Moved>, AdminError> {
     let owner = service_owner()?;
     Ok(Store::move_to_file(&location(), owner)?)
+}
+
+/// Exports the store, which is in a file, to `directory`, and closes it. `host`: what this machine is to be called.
+pub fn export(directory: &Path, host: Option<String>) -> Result<Vec<Moved>, AdminError> {
+    if FleetDirectory::default().is_server() {
+        return Err(AdminError::OnServer);
+    }
+    let host = host.unwrap_or_else(host_name);
+    Ok(Store::export(&location(), directory, &host)?)
 }
 
 /// Brings the tables of the database up to date with this program.

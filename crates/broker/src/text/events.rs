@@ -177,6 +177,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::ExemptionEnded(_)
         | Event::UserAdded
         | Event::UserInvited { .. }
+        | Event::UserMerged { .. }
         | Event::UserChanged(_)
         | Event::CodeSent { .. }
         | Event::CodeNotSent { .. }

@@ -34,7 +34,7 @@ pub use provider::{MethodCommand, ProviderCommand, Testing};
 pub use self_service::{AddressArguments, AppArguments, CodeType, EnrolCommand, KeyArguments};
 pub use session::{ChosenSessions, EndArguments, SessionCommand};
 pub use setup::SetupArguments;
-pub use store::{MoveArguments, StoreCommand};
+pub use store::{ExportArguments, MergeArguments, MoveArguments, StoreCommand};
 pub use user::{
     EndingUsers, ExemptArguments, ExemptionCommand, InviteArguments, ListArguments, UserCommand,
     Users,
@@ -184,7 +184,7 @@ pub enum Command {
         after_help = "Examples:\n  twofa leave\n  twofa leave --image --yes\n\nMachines that are made from an image of a joined machine would all be that host: the servers notice and cut\nthem off. Have it leave first, and every machine join by itself, with a token or a key of 'twofa join-key add'."
     )]
     Leave(LeaveArguments),
-    /// Move the store to a PostgreSQL database, or back (root)
+    /// Move the store to a PostgreSQL database, or merge the stores of hosts into it (root)
     #[command(subcommand)]
     Store(StoreCommand),
     /// Show and change at which PAM services a code is asked for, and prove who gets in

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde::Serialize;
 use twofa_broker::Failure;
+use twofa_broker::admin::Administration;
 use twofa_broker::admin::fleet::{
     self, AddedHost, Admission, FleetError, Host, HostRights, Token, ask_to_join, check_not_joined,
 };
@@ -47,8 +48,7 @@ pub(crate) fn join(arguments: &JoinArguments) -> Result<(), CommandError> {
     } = ask_to_join(&token)?;
     fleet::write_host_files(&files)?;
     // From here on as the service.
-    let admin = client::open()?;
-    admin.record_joined(&files, &name, &policy)?;
+    Administration::record_joined(&files, &name, &policy)?;
     Ok(write!(io::stdout(), "{}", words::joined(&name))?)
 }
 

@@ -31,6 +31,9 @@ const fn kind(error: &AdminError) -> Failure {
         | AdminError::ProviderExists(_)
         | AdminError::Enrolled(_)
         | AdminError::LogKeyExists
+        | AdminError::Export { .. }
+        | AdminError::OnHost
+        | AdminError::OnServer
         | AdminError::NotAsked { .. } => Failure::Failed,
         AdminError::BadRulebook(_)
         | AdminError::OfFleet(_)
@@ -57,10 +60,12 @@ const fn kind(error: &AdminError) -> Failure {
 
 fn hint(error: &AdminError) -> Option<String> {
     let hint = match error {
-        AdminError::Store(error) | AdminError::ChangedMeanwhile(error) => {
+        AdminError::Store(error)
+        | AdminError::ChangedMeanwhile(error)
+        | AdminError::Export { error, .. } => {
             return error.hint().map(str::to_owned);
         }
-        AdminError::OfFleet(_) => "run this on a fleet server",
+        AdminError::OfFleet(_) | AdminError::OnHost => "run this on a fleet server",
         AdminError::BadRulebook(_) => "see 'twofa policy show' for every setting",
         AdminError::NoUser(_) => {
             "to remove the record of a deleted account, use 'twofa user remove'"

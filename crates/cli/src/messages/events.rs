@@ -107,6 +107,13 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::HostCutOff { name, people } => {
             format!("'{name}', after wrong codes for {people} people within an hour")
         }
+        Event::UserMerged { from, apps } => {
+            let apps = match apps {
+                1 => "1 app".to_owned(),
+                apps => format!("{apps} apps"),
+            };
+            format!("from {}, {apps}", from.join(", "))
+        }
         Event::UserInvited { until } => {
             format!("until {}", moment(Timestamp::from_unix(*until), at))
         }

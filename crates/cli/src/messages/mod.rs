@@ -15,6 +15,7 @@ pub(crate) mod events;
 pub(crate) mod fleet;
 pub(crate) mod fleet_metrics;
 pub(crate) mod journal;
+pub(crate) mod merging;
 pub(crate) mod pam;
 pub(crate) mod policy;
 pub(crate) mod provider;

@@ -134,6 +134,13 @@ pub enum Event {
         /// Until when it works, in seconds since 1970.
         until: i64,
     },
+    /// An administrator merged what exported stores know of a user.
+    UserMerged {
+        /// The hosts that these are of.
+        from: Vec<String>,
+        /// How many apps were added.
+        apps: u64,
+    },
     /// What a user set, or an administrator for one, that is no method.
     UserChanged(UserChange),
     /// A code was sent.
@@ -434,6 +441,7 @@ impl Event {
             | Self::ExemptionEnded(_)
             | Self::UserAdded
             | Self::UserInvited { .. }
+            | Self::UserMerged { .. }
             | Self::CodeSent { .. }
             | Self::CodeNotSent { .. }
             | Self::ProviderAdded { .. }

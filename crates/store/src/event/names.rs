@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 65] = [
+pub const EVENT_NAMES: [EventName; 66] = [
     event(
         "passed",
         "method label channel kind",
@@ -124,6 +124,11 @@ pub const EVENT_NAMES: [EventName; 65] = [
         "user-invited",
         "until",
         "An administrator made a one-time code with which a user can set up a first method on a host",
+    ),
+    event(
+        "user-merged",
+        "from apps",
+        "An administrator merged what exported stores know of a user",
     ),
     event(
         "user-changed",

@@ -20,6 +20,7 @@ pub(crate) mod host_limits;
 pub(crate) mod invitations;
 pub(crate) mod join_keys;
 pub(crate) mod journal;
+pub(crate) mod merging;
 pub(crate) mod notices;
 pub(crate) mod policy;
 pub(crate) mod postgres;

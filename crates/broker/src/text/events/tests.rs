@@ -154,6 +154,13 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         (Event::UserAdded, None),
         (Event::UserInvited { until: 1 }, None),
         (
+            Event::UserMerged {
+                from: vec![name.clone()],
+                apps: 1,
+            },
+            None,
+        ),
+        (
             Event::CodeSent {
                 channel: CHANNEL,
                 to: "a***e".into(),

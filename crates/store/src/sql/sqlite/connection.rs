@@ -35,6 +35,30 @@ pub(crate) fn transact<T>(
     Ok(value)
 }
 
+/// Runs `work` as one write transaction on a database that may be closed with a mark.
+pub(crate) fn transact_closed<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let change = Transaction::begin_change(connection)?;
+    let value = work(&change.db())?;
+    change.commit()?;
+    Ok(value)
+}
+
+/// Runs `work` on one consistent view of a database that may be closed with a mark.
+pub(crate) fn view_closed<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    work(&Transaction::begin_view(connection)?.db())
+}
+
+/// Opens a database that may be closed with a mark, as it is.
+pub(crate) fn open_closed(location: &Location) -> Result<Connection, StoreError> {
+    connect(location, Schema::Existing)
+}
+
 /// Opens the database, and brings its schema up to date.
 pub(crate) fn open(location: &Location, schema: Schema) -> Result<Connection, StoreError> {
     let before = location.snapshot();

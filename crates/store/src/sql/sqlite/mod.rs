@@ -2,6 +2,7 @@
 //! [`pragmas`] has what SQLite alone has.
 
 pub(crate) mod connection;
+pub(crate) mod export;
 pub(crate) mod pragmas;
 pub(crate) mod schema;
 mod transaction;

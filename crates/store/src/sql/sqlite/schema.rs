@@ -1,11 +1,12 @@
 //! The schema of the database, and how older ones are brought up to date.
 
 use rusqlite::Connection;
+use twofa_core::Account;
 
 use super::pragmas::{self, APPLICATION_ID, Header};
 use super::transaction::Transaction;
 use crate::error::StoreError;
-use crate::sql::Db;
+use crate::sql::{Db, values};
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
 static MIGRATIONS: [&str; 26] = [
@@ -39,6 +40,8 @@ static MIGRATIONS: [&str; 26] = [
 
 /// The number of a schema that no program uses: the store was moved away.
 const MOVED: i64 = 1_000_000;
+/// Likewise of a store that was exported to be merged into another one, which [`super::export`] alone reads.
+pub(super) const EXPORTED: i64 = 1_000_001;
 
 /// What the database is expected to hold already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +104,87 @@ pub(crate) fn close(db: &Db<'_>, address: &str) -> Result<(), StoreError> {
     pragmas::set_header(connection, header)
 }
 
+/// Closes a store that was exported to `place`. It can be opened again for what is not the fleet's ([`reopen`]).
+pub(crate) fn close_for_export(db: &Db<'_>, place: &str) -> Result<(), StoreError> {
+    close(db, place)?;
+    let Some(connection) = db.as_sqlite() else {
+        return Ok(());
+    };
+    connection.execute_batch("CREATE TABLE reopening (schema INTEGER NOT NULL) STRICT")?;
+    connection.execute("INSERT INTO reopening VALUES (?1)", [newest_schema()])?;
+    Ok(())
+}
+
+/// Opens a store that [`close_for_export`] has closed. Says whether it was one.
+pub(crate) fn reopen(db: &Db<'_>) -> Result<bool, StoreError> {
+    let Some(connection) = db.as_sqlite() else {
+        return Ok(false);
+    };
+    if pragmas::schema_number(connection)? != MOVED || !has_table(connection, "reopening")? {
+        return Ok(false);
+    }
+    let schema = connection.query_one("SELECT schema FROM reopening", [], |row| row.get(0))?;
+    connection.execute_batch(
+        "DROP TABLE reopening; DROP TABLE moved; ALTER TABLE moved_user RENAME TO user;",
+    )?;
+    bring_up_to_date(connection, schema, newest_schema()).map(|()| true)
+}
+
+/// The accounts in a store that [`close_for_export`] has closed; `None`: this is none.
+pub(crate) fn accounts_of_closed(db: &Db<'_>) -> Result<Option<Vec<Account>>, StoreError> {
+    let Some(connection) = db.as_sqlite() else {
+        return Ok(None);
+    };
+    if pragmas::schema_number(connection)? != MOVED || !has_table(connection, "reopening")? {
+        return Ok(None);
+    }
+    let sql = "SELECT name, uid FROM moved_user ORDER BY id";
+    let accounts = db.query_all(sql, values![], |row| {
+        Ok(Account {
+            name: row.get("name")?,
+            uid: row.get("uid")?,
+        })
+    });
+    accounts.map(Some)
+}
+
+fn has_table(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+    Ok(connection.query_one(sql, [name], |row| row.get(0))?)
+}
+
+/// Runs the migrations after number `from`, and has the header say `schema`.
+pub(super) fn bring_up_to_date(
+    connection: &Connection,
+    from: i64,
+    schema: i64,
+) -> Result<(), StoreError> {
+    for migration in migrations_after(from)? {
+        connection.execute_batch(migration)?;
+    }
+    let header = Header {
+        application: APPLICATION_ID,
+        schema,
+    };
+    pragmas::set_header(connection, header)
+}
+
+fn migrations_after(found: i64) -> Result<&'static [&'static str], StoreError> {
+    let known = newest_schema();
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    usize::try_from(found)
+        .ok()
+        .and_then(|found| MIGRATIONS.get(found..))
+        .ok_or_else(|| StoreError::Damaged("its schema has no number we ever gave".to_owned()))
+}
+
 /// Why a database with the schema `found` cannot be used.
 fn too_new(transaction: &Transaction<'_>, found: i64, known: i64) -> StoreError {
+    if found == EXPORTED {
+        return StoreError::Exported;
+    }
     if found != MOVED {
         return StoreError::Newer { found, known };
     }
@@ -110,7 +192,7 @@ fn too_new(transaction: &Transaction<'_>, found: i64, known: i64) -> StoreError 
     address.map_or_else(StoreError::from, StoreError::Moved)
 }
 
-fn newest_schema() -> i64 {
+pub(super) fn newest_schema() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
@@ -119,7 +201,6 @@ fn outstanding(
     transaction: &Transaction<'_>,
     schema: Schema,
 ) -> Result<&'static [&'static str], StoreError> {
-    let known = newest_schema();
     let Header {
         application,
         schema: found,
@@ -145,13 +226,10 @@ fn outstanding(
             |row| row.get(0),
         )?));
     }
-    if found > known {
-        return Err(StoreError::Newer { found, known });
+    if found == EXPORTED {
+        return Err(StoreError::Exported);
     }
-    usize::try_from(found)
-        .ok()
-        .and_then(|found| MIGRATIONS.get(found..))
-        .ok_or_else(|| StoreError::Damaged("its schema has no number we ever gave".to_owned()))
+    migrations_after(found)
 }
 
 #[cfg(test)]
