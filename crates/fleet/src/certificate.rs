@@ -20,7 +20,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use zeroize::Zeroizing;
 
-use crate::identity::{Id, Identity, Role};
+use crate::identity::{Id, Identity, Role, Signs};
 
 /// For how long a host's or server's certificate is valid, in seconds: 90 days.
 pub const LIFETIME: u64 = 90 * 86_400;
@@ -95,13 +95,6 @@ pub struct NewFleet {
     pub servers: Issued,
 }
 
-/// What one of the two authorities signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Hosts,
-    Servers,
-}
-
 /// Makes root and authorities of a new fleet.
 pub fn make_fleet(now: Timestamp) -> Result<NewFleet, CertificateError> {
     let id = Id::random()?;
@@ -109,8 +102,8 @@ pub fn make_fleet(now: Timestamp) -> Result<NewFleet, CertificateError> {
     let root_params = authority("root", &id, 1, now)?;
     let root_certificate = root_params.self_signed(&root_key)?.pem();
     let root = Issuer::new(root_params, root_key);
-    let hosts = make_authority(Use::Hosts, &id, &root, now)?;
-    let servers = make_authority(Use::Servers, &id, &root, now)?;
+    let hosts = make_authority(Signs::Hosts, &id, &root, now)?;
+    let servers = make_authority(Signs::Servers, &id, &root, now)?;
     Ok(NewFleet {
         id,
         root: Issued {
@@ -123,18 +116,12 @@ pub fn make_fleet(now: Timestamp) -> Result<NewFleet, CertificateError> {
 }
 
 fn make_authority(
-    signs: Use,
+    signs: Signs,
     fleet: &Id,
     root: &Issuer<'_, KeyPair>,
     now: Timestamp,
 ) -> Result<Issued, CertificateError> {
-    let name = match signs {
-        Use::Hosts => "hosts",
-        Use::Servers => "servers",
-    };
-    let mut params = authority(name, fleet, 0, now)?;
-    // Extended key usages of an authority limit those of what it signs.
-    params.extended_key_usages = vec![signs.purpose()];
+    let params = valid_for(AUTHORITY_LIFETIME, issuing(signs, fleet)?, now)?;
     let key = KeyPair::generate()?;
     Ok(Issued {
         certificate: params.signed_by(&key, root)?.pem(),
@@ -142,7 +129,8 @@ fn make_authority(
     })
 }
 
-impl Use {
+impl Signs {
+    /// The extended key usage of what it signs (RFC 5280 §4.2.1.12).
     fn purpose(self) -> ExtendedKeyUsagePurpose {
         match self {
             Self::Hosts => ExtendedKeyUsagePurpose::ClientAuth,
@@ -230,7 +218,7 @@ impl Authority {
         // It must be signed with the key that it is about.
         let request = CertificateSigningRequestParams::from_der(&request)?;
         let role = Role::Host(host.clone());
-        let params = leaf(fleet, role, &[], Use::Hosts, now)?;
+        let params = leaf(fleet, role, &[], Signs::Hosts, now)?;
         Ok(params.signed_by(&request.public_key, &self.issuer)?.pem())
     }
 
@@ -242,7 +230,7 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Issued, CertificateError> {
         let key = KeyPair::generate()?;
-        let params = leaf(fleet, Role::Server, names, Use::Servers, now)?;
+        let params = leaf(fleet, Role::Server, names, Signs::Servers, now)?;
         Ok(Issued {
             certificate: params.signed_by(&key, &self.issuer)?.pem(),
             key: PrivateKey::of(&key),
@@ -256,20 +244,51 @@ fn authority(
     below: u8,
     now: Timestamp,
 ) -> Result<CertificateParams, CertificateError> {
+    valid_for(AUTHORITY_LIFETIME, signing(name, fleet, below), now)
+}
+
+fn signing(name: &str, fleet: &Id, below: u8) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = true;
     let name = format!("twofa fleet {fleet}: {name}");
     params.distinguished_name.push(DnType::CommonName, name);
-    valid_for(AUTHORITY_LIFETIME, params, now)
+    params
+}
+
+/// What the certificate of the authority says that `signs` this.
+fn issuing(signs: Signs, fleet: &Id) -> Result<CertificateParams, CertificateError> {
+    let name = match signs {
+        Signs::Hosts => "hosts",
+        Signs::Servers => "servers",
+    };
+    let mut params = signing(name, fleet, 0);
+    // Extended key usages of an authority limit those of what it signs.
+    params.extended_key_usages = vec![signs.purpose()];
+    let uri = signs.uri(fleet).try_into()?;
+    params.subject_alt_names.push(SanType::URI(uri));
+    Ok(params)
+}
+
+/// Makes a key, and the request (PKCS #10, PEM) that another authority signs it as the one that `signs` this.
+pub fn request_authority(
+    signs: Signs,
+    fleet: &Id,
+) -> Result<(PrivateKey, String), CertificateError> {
+    let key = KeyPair::generate()?;
+    let mut params = issuing(signs, fleet)?;
+    // The one that signs adds its own.
+    params.use_authority_key_identifier_extension = false;
+    let request = params.serialize_request(&key)?.pem()?;
+    Ok((PrivateKey::of(&key), request))
 }
 
 fn leaf(
     fleet: &Id,
     role: Role,
     names: &[String],
-    signed_as: Use,
+    signed_as: Signs,
     now: Timestamp,
 ) -> Result<CertificateParams, CertificateError> {
     let mut params = CertificateParams::new(names.to_vec())?;
@@ -327,6 +346,16 @@ pub fn write_pem(der: &[u8]) -> String {
     }
     pem.push_str("-----END CERTIFICATE-----\n");
     pem
+}
+
+/// Whether a certificate (DER) is the root that `fleet` made for itself, which signs nothing but its two authorities.
+pub(crate) fn is_root_of(fleet: &Id, certificate: &[u8]) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    let name = format!("twofa fleet {fleet}: root");
+    let mut names = parsed.subject().iter_common_name();
+    names.next().and_then(|it| it.as_str().ok()) == Some(&*name)
 }
 
 /// SHA-256 of a whole certificate (DER), by which a host that joins recognises the root.

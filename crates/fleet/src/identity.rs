@@ -35,6 +35,16 @@ pub enum Role {
     Server,
 }
 
+/// What an issuing authority of a fleet signs. It stands in a URI among the authority's subject alternative names, which names
+/// no member of the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signs {
+    /// The certificates of hosts.
+    Hosts,
+    /// The certificates of servers.
+    Servers,
+}
+
 /// The text is no id, or no identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("that does not name a member of a fleet")]
@@ -99,30 +109,53 @@ impl FromStr for Identity {
     }
 }
 
+impl Signs {
+    /// The URI of the authority that signs this in `fleet`.
+    pub fn uri(self, fleet: &Id) -> String {
+        let signs = match self {
+            Self::Hosts => "hosts",
+            Self::Servers => "servers",
+        };
+        format!("{SCHEME}{fleet}/ca/{signs}")
+    }
+
+    /// Whether a certificate (DER) is that of the authority that signs this in `fleet`.
+    pub fn is_of(self, fleet: &Id, der: &[u8]) -> bool {
+        single_uri(der).is_ok_and(|uri| uri.as_deref() == Some(&*self.uri(fleet)))
+    }
+
+    /// The same, or it is one of a fleet that was made when authorities had no URI.
+    pub fn may_be_of(self, fleet: &Id, der: &[u8]) -> bool {
+        self.is_of(fleet, der) || single_uri(der).is_ok_and(|uri| uri.is_none())
+    }
+}
+
+/// The URI among the names of a certificate (DER), if it has one; an error: it has several, or is none.
+fn single_uri(der: &[u8]) -> Result<Option<String>, BadIdentity> {
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| BadIdentity)?;
+    if !rest.is_empty() {
+        return Err(BadIdentity);
+    }
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|_| BadIdentity)?;
+    let names = names
+        .iter()
+        .flat_map(|names| names.value.general_names.iter());
+    let mut uris = names.filter_map(|name| match name {
+        GeneralName::URI(uri) => Some((*uri).to_owned()),
+        _ => None,
+    });
+    match (uris.next(), uris.next()) {
+        (uri, None) => Ok(uri),
+        _ => Err(BadIdentity),
+    }
+}
+
 impl Identity {
     /// The identity in a certificate (DER). It must have exactly one URI, which must be that.
     pub fn of_certificate(der: &[u8]) -> Result<Self, BadIdentity> {
-        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| BadIdentity)?;
-        if !rest.is_empty() {
-            return Err(BadIdentity);
-        }
-        let names = certificate
-            .subject_alternative_name()
-            .ok()
-            .flatten()
-            .ok_or(BadIdentity)?;
-        let uris = names
-            .value
-            .general_names
-            .iter()
-            .filter_map(|name| match name {
-                GeneralName::URI(uri) => Some(*uri),
-                _ => None,
-            });
-        match uris.collect::<Vec<_>>().as_slice() {
-            [uri] => uri.parse(),
-            _ => Err(BadIdentity),
-        }
+        single_uri(der)?.ok_or(BadIdentity)?.parse()
     }
 }
 
@@ -150,6 +183,9 @@ mod tests {
             format!("https://{fleet}/server"),
             format!("twofa://{}/server", fleet.as_str().to_uppercase()),
             "twofa://00/server".to_owned(),
+            // What signs certificates is no member.
+            Signs::Hosts.uri(&fleet),
+            Signs::Servers.uri(&fleet),
         ] {
             assert_eq!(text.parse::<Identity>(), Err(BadIdentity), "{text}");
         }

@@ -1,6 +1,7 @@
 //! What hosts and servers of a fleet are to each other: who is who, and how they talk.
 //!
 //! Each host and each server has a certificate. [`identity`] is what one says of its holder, [`certificate`] makes them,
+//! [`company`] has the two that sign all others signed by another authority,
 //! [`verifier`] checks them, and [`tls`] puts them into the configurations of both ends. [`token`] is what an administrator
 //! carries from a server to a host that is to join, [`package`] what a server that joins is given beside it. [`wire`] has the messages, and [`stream`] the connection under them,
 //! on which a whole message has a deadline. [`client`] is a host's end: it finds a server that answers, and keeps
@@ -13,6 +14,7 @@
 
 pub mod certificate;
 pub mod client;
+pub mod company;
 mod dial;
 mod error;
 pub mod identity;

@@ -17,9 +17,9 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::certificate::{fingerprint, key_and_end};
+use crate::certificate::{fingerprint, is_root_of, key_and_end};
 use crate::error::TlsError;
-use crate::identity::{Id, Identity, Role};
+use crate::identity::{Id, Identity, Role, Signs};
 
 /// How a server checks hosts.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ impl HostVerifier {
         lapsed: Lapsed,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
+        check_authority(Signs::Hosts, &fleet, &authority)?;
         let roots = Arc::new(only(authority)?);
         let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
             .allow_unauthenticated()
@@ -156,6 +157,7 @@ impl ServerVerifier {
         fleet: Id,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
+        check_authority(Signs::Servers, &fleet, &authority)?;
         let chain = chain_to(authority, provider.clone())?;
         let trusted = Trusted::Fleet { chain, fleet };
         Ok(Self { trusted, provider })
@@ -182,12 +184,39 @@ impl ServerVerifier {
         }
     }
 
-    fn is_trusted(&self, identity: &Identity) -> bool {
+    fn is_trusted(&self, identity: &Identity, sent: &[CertificateDer<'_>]) -> bool {
         identity.role == Role::Server
             && match &self.trusted {
                 Trusted::Fleet { fleet, .. } => identity.fleet == *fleet,
-                Trusted::Root(_) => true,
+                // The root may be the company's, below which much else is: its own certificates, for a start.
+                Trusted::Root(root) => {
+                    let is_own = sent
+                        .iter()
+                        .any(|it| fingerprint(it) == *root && is_root_of(&identity.fleet, it));
+                    sent.first().is_some_and(|authority| {
+                        Signs::Servers.is_of(&identity.fleet, authority)
+                            || is_own && Signs::Servers.may_be_of(&identity.fleet, authority)
+                    })
+                }
             }
+    }
+
+    /// Checks that the first certificate behind the server's own is the one that signed it.
+    fn check_issuer(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        sent: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let Trusted::Root(_) = &self.trusted else {
+            return Ok(());
+        };
+        let issuer = sent.first().ok_or(not_of_this_role())?.clone();
+        chain_to(issuer.into_owned(), self.provider.clone())
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?
+            .verify_server_cert(end_entity, &[], server_name, &[], now)
+            .map(drop)
     }
 }
 
@@ -207,8 +236,9 @@ impl ServerCertVerifier for ServerVerifier {
             ocsp_response,
             now,
         )?;
+        self.check_issuer(end_entity, intermediates, server_name, now)?;
         match Identity::of_certificate(end_entity) {
-            Ok(identity) if self.is_trusted(&identity) => Ok(verified),
+            Ok(identity) if self.is_trusted(&identity, intermediates) => Ok(verified),
             _ => Err(not_of_this_role()),
         }
     }
@@ -254,6 +284,16 @@ fn only(authority: CertificateDer<'static>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add(authority)?;
     Ok(roots)
+}
+
+/// Checks who the authority says it is.
+fn check_authority(signs: Signs, fleet: &Id, authority: &[u8]) -> Result<(), TlsError> {
+    if signs.may_be_of(fleet, authority) {
+        Ok(())
+    } else {
+        let why = "it is not the one that the fleet has for this".to_owned();
+        Err(TlsError::Authority(why))
+    }
 }
 
 fn not_of_this_role() -> Error {

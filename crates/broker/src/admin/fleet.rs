@@ -8,6 +8,7 @@ use twofa_core::Account;
 use twofa_core::text::is_unprintable;
 use twofa_fleet::certificate::{self, CertificateError, request_to_join};
 use twofa_fleet::client::{self, Servers};
+use twofa_fleet::company::BadAuthority;
 use twofa_fleet::identity::{BadIdentity, Id, Identity, Role};
 use twofa_fleet::tls::{self, TlsError};
 use twofa_fleet::token::digest;
@@ -110,6 +111,14 @@ pub enum FleetError {
     /// The machine is a server of another fleet, or another one of this fleet.
     #[error("this machine is already a fleet server, and the token is for another one")]
     OtherServer,
+    /// What a company's certificate authority has signed is not what it was asked for.
+    #[error("/etc/twofa/fleet/requests/{signs}.crt cannot be used: {error}")]
+    BadAuthority {
+        /// Whose certificates it is to sign.
+        signs: &'static str,
+        /// Why it cannot.
+        error: BadAuthority,
+    },
     /// There is a host of this name.
     #[error(transparent)]
     HostExists(StoreError),

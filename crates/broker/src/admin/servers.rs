@@ -1,5 +1,6 @@
 //! The servers of a fleet: the first, those that join it, and their certificates.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
@@ -8,7 +9,8 @@ use twofa_fleet::certificate::{
     self, Authority, CertificateError, Issued, NewFleet, PrivateKey, fingerprint, make_fleet,
 };
 use twofa_fleet::client;
-use twofa_fleet::identity::Id;
+use twofa_fleet::company::{check_authority, request_authority};
+use twofa_fleet::identity::{Id, Signs};
 use twofa_fleet::package::ServerPackage;
 use twofa_fleet::tls;
 use twofa_fleet::token::{digest, proof};
@@ -22,7 +24,8 @@ pub use twofa_store::Server;
 
 use super::fleet::{Address, FleetError, Token, check_not_joined, unreached};
 use super::{AdminError, Administration};
-use crate::fleet::files::{FleetDirectory, NewServerFiles, ServerFiles};
+use crate::fleet::files::{DIRECTORY, FleetDirectory, NewServerFiles, ServerFiles};
+use crate::fleet::requests::Requests;
 use crate::process::clock;
 use crate::process::location::location;
 use crate::process::privileges;
@@ -30,36 +33,127 @@ use crate::process::privileges;
 /// How long a server may take to let another join.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Makes this machine the first server of a new fleet, whose hosts reach it at `addresses`; for root. Where that was begun
-/// before, it does nothing. Returns what to record.
-pub fn init(addresses: &[Address]) -> Result<ServerFiles, FleetError> {
-    let directory = FleetDirectory::default();
-    if directory.has_host_files() {
-        return Err(FleetError::IsHost);
-    }
-    if !directory.is_server() {
-        write_first(&directory, addresses)?;
-    }
-    Ok(directory.read_server()?)
+/// What became of making a fleet.
+#[derive(Debug)]
+pub enum Made {
+    /// This machine is its first server, with these files.
+    Server(Box<ServerFiles>),
+    /// The company's certificate authority is to sign the requests in this directory first.
+    Requests(PathBuf),
 }
 
-fn write_first(directory: &FleetDirectory, addresses: &[Address]) -> Result<(), FleetError> {
-    let service = privileges::service_owner()?.gid;
+/// Makes this machine the first server of a new fleet, whose hosts reach it at `addresses`, below the certificate authority `ca`
+/// (PEM) or one of its own; for root. Where that was begun before, it goes on with that.
+pub fn init(addresses: &[Address], ca: Option<&str>) -> Result<Made, FleetError> {
+    let directory = FleetDirectory::default();
+    if directory.host_file().exists() {
+        return Err(FleetError::IsHost);
+    }
+    let requests = Requests::beside(Path::new(DIRECTORY));
+    if !directory.is_server() {
+        match ca {
+            None => write_first(&directory, addresses, make_fleet(clock::now())?.into())?,
+            Some(ca) => match signed(&requests, ca)? {
+                None => return Ok(Made::Requests(requests.path().to_owned())),
+                Some(fleet) => write_first(&directory, addresses, fleet)?,
+            },
+        }
+    }
+    let files = directory.read_server()?;
+    requests.remove()?;
+    Ok(Made::Server(Box::new(files)))
+}
+
+/// The certificates and keys of a fleet that is made.
+struct FirstFleet {
+    id: Id,
+    root: String,
+    root_key: Option<PrivateKey>,
+    hosts: Issued,
+    servers: Issued,
+}
+
+impl From<NewFleet> for FirstFleet {
+    fn from(new: NewFleet) -> Self {
+        let NewFleet {
+            id,
+            root,
+            hosts,
+            servers,
+        } = new;
+        Self {
+            id,
+            root: root.certificate,
+            root_key: Some(root.key),
+            hosts,
+            servers,
+        }
+    }
+}
+
+/// The authorities that `ca` has signed; `None`: not both yet, and the requests are written.
+fn signed(requests: &Requests, ca: &str) -> Result<Option<FirstFleet>, FleetError> {
+    // Of several, the first is the one that signs.
+    let root = certificate::read_pem(ca)?;
+    let root = certificate::write_pem(root.first().ok_or(CertificateError::Unreadable)?);
+    let Some(id) = requests.fleet()? else {
+        let id = Id::random()?;
+        for signs in [Signs::Hosts, Signs::Servers] {
+            let (key, request) = request_authority(signs, &id)?;
+            requests.write(signs, (&key, &request))?;
+        }
+        requests.write_fleet(&id)?;
+        return Ok(None);
+    };
     let now = clock::now();
-    let NewFleet {
-        id: fleet,
+    let read = |signs| -> Result<Option<Issued>, FleetError> {
+        let Some((key, certificate)) = requests.read(signs)? else {
+            return Ok(None);
+        };
+        check_authority(signs, &id, (&certificate, &key), &root, now).map_err(|error| {
+            FleetError::BadAuthority {
+                signs: match signs {
+                    Signs::Hosts => "hosts",
+                    Signs::Servers => "servers",
+                },
+                error,
+            }
+        })?;
+        Ok(Some(Issued { certificate, key }))
+    };
+    let (Some(hosts), Some(servers)) = (read(Signs::Hosts)?, read(Signs::Servers)?) else {
+        return Ok(None);
+    };
+    Ok(Some(FirstFleet {
+        id,
         root,
+        root_key: None,
         hosts,
         servers,
-    } = make_fleet(now)?;
+    }))
+}
+
+fn write_first(
+    directory: &FleetDirectory,
+    addresses: &[Address],
+    fleet: FirstFleet,
+) -> Result<(), FleetError> {
+    let service = privileges::service_owner()?.gid;
+    let FirstFleet {
+        id: fleet,
+        root,
+        root_key,
+        hosts,
+        servers,
+    } = fleet;
     let authority = Authority::new(&servers.certificate, &servers.key)?;
-    let own = authority.issue_server(&fleet, &names(addresses), now)?;
+    let own = authority.issue_server(&fleet, &names(addresses), clock::now())?;
     Ok(directory.write_server(&NewServerFiles {
         fleet: &fleet,
         id: &Id::random()?,
         addresses,
-        root: &root.certificate,
-        root_key: Some(&root.key),
+        root: &root,
+        root_key: root_key.as_ref(),
         servers: &servers.certificate,
         servers_key: Some(&servers.key),
         hosts: &hosts.certificate,
@@ -290,7 +384,7 @@ fn sealing_keys(admission: &ServerAdmission) -> Result<Keys, FleetError> {
 pub fn become_server(
     token: &Token,
     admission: &ServerAdmission,
-) -> Result<Option<std::path::PathBuf>, FleetError> {
+) -> Result<Option<PathBuf>, FleetError> {
     let bad = |_| FleetError::BadAnswer;
     let secret = token.secret.expose().as_bytes();
     let package = open_package(&admission.id, secret, &admission.package).map_err(bad)?;

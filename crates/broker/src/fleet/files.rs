@@ -276,7 +276,7 @@ impl FleetDirectory {
 
     fn read(&self, name: &str) -> Result<String, FilesError> {
         let path = self.0.join(name);
-        read(&path)
+        read(&path, LONGEST)
             .map(|text| text.to_string())
             .map_err(|error| FilesError::File { path, error })
     }
@@ -291,7 +291,7 @@ impl FleetDirectory {
             Ok(_) => {}
             Err(error) => return Err(FilesError::File { path, error }),
         }
-        read(&path)
+        read(&path, LONGEST)
             .map(PrivateKey::new)
             .map_err(|error| FilesError::File { path, error })
     }
@@ -368,14 +368,15 @@ pub struct NewServerFiles<'a> {
     pub service: u32,
 }
 
-fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+/// Reads a file of at most `longest` bytes, of which nothing is left in memory.
+pub(super) fn read(path: &Path, longest: u64) -> io::Result<Zeroizing<String>> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags)
         .open(path)?;
     let mut text = Zeroizing::new(String::with_capacity(8 * 1024));
-    file.take(LONGEST).read_to_string(&mut text)?;
+    file.take(longest).read_to_string(&mut text)?;
     Ok(text)
 }
 

@@ -6,5 +6,6 @@ pub(crate) mod marks;
 pub mod membership;
 pub mod policy_copy;
 pub(crate) mod relay;
+pub(crate) mod requests;
 pub mod shared;
 pub(crate) mod upkeep;

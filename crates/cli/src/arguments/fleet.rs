@@ -15,9 +15,13 @@ use super::Confirmation;
 pub enum FleetCommand {
     /// Make this machine the first server of a new fleet
     #[command(
-        after_help = "Examples:\n  twofa fleet init --address srv1.example.com\n  systemctl enable --now twofad-server.service\n\nKeep the key of the fleet's root certificate, /etc/twofa/fleet/root.key, offline."
+        after_help = "Examples:\n  twofa fleet init --address srv1.example.com\n  systemctl enable --now twofad-server.service\n\nKeep the key of the fleet's root certificate, /etc/twofa/fleet/root.key, offline.\n\nBelow your company's certificate authority:\n  twofa fleet init --address srv1.example.com --ca /root/company-ca.pem\n  cd /etc/twofa/fleet/requests\n  openssl x509 -req -in hosts.csr -CA ca.crt -CAkey ca.key -copy_extensions copy -days 3650 -out hosts.crt\n  openssl x509 -req -in servers.csr -CA ca.crt -CAkey ca.key -copy_extensions copy -days 3650 -out servers.crt\n  twofa fleet init --address srv1.example.com --ca /root/company-ca.pem"
     )]
     Init {
+        /// The certificate of the authority that is to sign the two certificates that issue all others; the first call writes the
+        /// requests, the second takes what was signed; without this, the fleet has a root of its own
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
         /// Where hosts reach this server: a host name or a numeric address, with a port if it is not 6238; may be given more
         /// than once
         #[arg(long = "address", value_name = "ADDRESS", required = true)]

@@ -1,13 +1,14 @@
 //! `twofa fleet` and `twofa server`: the servers of a fleet.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 use twofa_broker::Failure;
 use twofa_broker::admin::Administration;
 use twofa_broker::admin::fleet::{Address, BadToken, FleetError};
 use twofa_broker::admin::servers::{
-    self, AddedServer, Server, ask_to_join_as_server, become_server, check_can_be_server,
+    self, AddedServer, Made, Server, ask_to_join_as_server, become_server, check_can_be_server,
 };
 use twofa_broker::clock;
 
@@ -23,20 +24,33 @@ use crate::output::{Output, Value};
 
 pub(crate) fn fleet(command: FleetCommand, output: Output) -> Result<(), CommandError> {
     only_root("make a fleet")?;
-    let addresses = match command {
+    let (addresses, ca) = match command {
         FleetCommand::Rotate(what) => return rotation::run(what, output),
-        FleetCommand::Init { addresses } => parse(&addresses)?,
+        FleetCommand::Init { addresses, ca } => (parse(&addresses)?, ca),
         FleetCommand::Renew => {
             let until = servers::renew_server()?;
             return Ok(write!(io::stdout(), "{}", words::renewed(until))?);
         }
         FleetCommand::Resume(arguments) => return resume(&arguments),
     };
-    let files = servers::init(&addresses)?;
+    let ca = ca.map(|path| read_ca(&path)).transpose()?;
+    let files = match servers::init(&addresses, ca.as_deref())? {
+        Made::Server(files) => files,
+        Made::Requests(directory) => {
+            return Ok(write!(io::stdout(), "{}", words::requested(&directory))?);
+        }
+    };
     let name = files.addresses.first().map_or("server", |it| &it.name);
     // From here on as the service. If this fails, the same command goes on from here.
     client::open()?.record_first_server(&files, &name.replace(':', "-"))?;
     Ok(write!(io::stdout(), "{}", words::made(&files.fleet))?)
+}
+
+fn read_ca(path: &Path) -> Result<String, CommandError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot read {}: {error}", path.display());
+        CommandError::new(Failure::Failed, message)
+    })
 }
 
 fn resume(arguments: &ResumeArguments) -> Result<(), CommandError> {

@@ -142,6 +142,17 @@ pub(crate) fn made(id: &impl Display) -> String {
     )
 }
 
+/// What a company's certificate authority is to do.
+pub(crate) fn requested(directory: &Path) -> String {
+    format!(
+        "{0}/hosts.csr and {0}/servers.csr are requests for the two CA certificates that issue those of hosts and servers.\n\
+         Next: have your certificate authority sign them with the extensions that they ask for, for example:\n  \
+         openssl x509 -req -in hosts.csr -CA ca.crt -CAkey ca.key -copy_extensions copy -days 3650 -out hosts.crt\n\
+         Put hosts.crt and servers.crt beside the requests, and run the same command again.\n",
+        directory.display()
+    )
+}
+
 pub(crate) fn renewed(until: Timestamp) -> String {
     let until = moment(until);
     format!(
