@@ -31,7 +31,9 @@ fn every_command_has_its_part_with_all_it_takes() {
             !of_root || own.lines().any(|line| line == "For root."),
             "'{path}' does not say that it is for root"
         );
-        for argument in command.get_arguments() {
+        // What is hidden is for this program alone.
+        let shown = |argument: &&Arg| !argument.is_hide_set();
+        for argument in command.get_arguments().filter(shown) {
             let everywhere = argument.is_global_set() || is_of_clap(argument);
             let place = if everywhere {
                 part(&page, ".SH OPTIONS")
