@@ -22,7 +22,7 @@ use self::conversation::Last;
 use crate::dial::connect_to_any;
 use crate::stream::{self, ToServer};
 use crate::token::Address;
-use crate::wire::HostLogin;
+use crate::wire::{ConversationId, HostLogin, HostRequest};
 
 /// How long a server may take to accept a login, connecting included.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -81,13 +81,24 @@ impl Servers {
         login: &HostLogin,
         deadline: Instant,
     ) -> Result<Conversation<'_>, Unreached> {
-        let mut conversation = [0; 16];
-        getrandom::fill(&mut conversation).map_err(|error| Unreached(vec![error.to_string()]))?;
         let login = HostLogin {
-            conversation,
+            conversation: random_id()?,
             ..login.clone()
         };
         self.deliver(&Last::Login(login), false, &[], deadline)
+    }
+
+    /// The same for what a person does with their own record. Only the server that has it goes on with it.
+    pub fn open_own(
+        &self,
+        request: &HostRequest,
+        deadline: Instant,
+    ) -> Result<Conversation<'_>, Unreached> {
+        let request = HostRequest {
+            conversation: random_id()?,
+            ..request.clone()
+        };
+        self.deliver(&Last::Own(request), false, &[], deadline)
     }
 
     /// Hands the message to a server, the first that accepts it and is none of `except`. `is_again`: one may have had it.
@@ -190,6 +201,12 @@ impl Servers {
     fn lock(&self) -> MutexGuard<'_, ServersState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn random_id() -> Result<ConversationId, Unreached> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|error| Unreached(vec![error.to_string()]))?;
+    Ok(id)
 }
 
 /// Connects to a server, until `deadline`. Its name must be in its certificate.

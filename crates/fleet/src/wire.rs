@@ -1,8 +1,9 @@
 //! The messages between a host and a server: of logins (`twofa/1`), of the host itself (`twofa-host/1`), and of joining.
 //!
 //! They are not those between module and broker, which change with every version: a server speaks to hosts of other versions.
-//! What is sent under one number of the protocol stays as it is to the byte. A host has no message for anything but a login
-//! and joining: it cannot ask about people, change a record or the policy, nor say who it is.
+//! What is sent under one number of the protocol stays as it is to the byte; messages may be added behind those that there
+//! are. A host has messages for logins, for joining, and for what a person does with their own record: it cannot list
+//! people, change the policy, nor say who it is.
 //!
 //! Which message may come when is the table of [`twofa_proto::state`].
 
@@ -26,6 +27,8 @@ pub enum FromHost {
     /// The same on another connection, to whichever server: the first message of it, or the first after the end of another
     /// conversation.
     Resume(HostAnswer),
+    /// A person looks at their own record, or changes it.
+    Own(HostRequest),
 }
 
 /// The random id of a conversation, which the host makes.
@@ -90,6 +93,106 @@ pub struct HostLogin {
     pub seen: Option<Mark>,
 }
 
+/// What a person does with their own record, as the host describes it. That they are this person is the host's claim, and
+/// shows it the record without addresses; a change takes a code besides, which the server verifies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRequest {
+    /// Its random id, for the answers in it.
+    pub conversation: ConversationId,
+    /// How long the host waits for the first answer, in milliseconds.
+    pub deadline: u32,
+    /// The login name.
+    pub user: String,
+    /// The uid that the name has on the host, which the process has that asks.
+    pub uid: u32,
+    /// What is asked for.
+    pub act: OwnAct,
+    /// The version of the twofa on the host, for a listing.
+    pub version: String,
+    /// The last mark of the fleet's database that a server has sent.
+    pub seen: Option<Mark>,
+}
+
+/// What a person can do with their own record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OwnAct {
+    /// Look at it.
+    Show,
+    /// Enrol an authenticator app.
+    EnrolApp {
+        /// Its label; `None`: the server chooses one.
+        label: Option<String>,
+        /// HOTP instead of TOTP.
+        counter: bool,
+        /// `SHA1`, `SHA256` or `SHA512`.
+        algorithm: String,
+        /// How many digits a code has.
+        digits: u8,
+        /// Seconds in which a TOTP code is shown.
+        period: u32,
+    },
+    /// Enrol an address that codes are sent to.
+    EnrolAddress {
+        /// `email` or `sms`.
+        method: String,
+        /// The address; `None`: the one on file, or one that is asked for.
+        address: Option<String>,
+    },
+    /// Remove a method.
+    Remove {
+        /// The label, `email`, `sms` or `backup`.
+        method: String,
+    },
+    /// Change settings.
+    Set {
+        /// `never`, `new-device` or `always`.
+        verify: Option<String>,
+        /// The e-mail address; an empty one is removed.
+        email: Option<String>,
+        /// The phone number; an empty one is removed.
+        phone: Option<String>,
+        /// The method that logins ask for first; an empty one is removed.
+        prefer: Option<String>,
+    },
+    /// Make new backup codes.
+    NewBackupCodes,
+}
+
+/// How that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OwnEnd {
+    /// The record, as JSON, with addresses that are masked.
+    Record(String),
+    /// A change was made.
+    Changed,
+    /// Nothing was changed.
+    Failed {
+        /// Which kind of failure.
+        failure: Failure,
+        /// What failed and why.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// It could not be carried out.
+    Failed,
+    /// The request is invalid.
+    Usage,
+    /// It is not permitted.
+    NotPermitted,
+    /// There is no such method.
+    NotFound,
+    /// A code was wrong, or the account is locked.
+    Denied,
+    /// The server cannot do it now.
+    Unavailable,
+}
+
 /// A moment in the history of the fleet's database. One that a host has seen, and that the database does not know, says that
 /// the database has gone back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +253,8 @@ pub enum FromServer {
         /// The rules, signed ([`crate::signed`]); `None`: the host has them.
         signed: Option<String>,
     },
+    /// The end of [`FromHost::Own`].
+    Own(OwnEnd),
 }
 
 /// The result of a login.
@@ -271,7 +376,9 @@ impl FromHost {
     /// The kind of this message.
     pub const fn kind(&self) -> MessageKind {
         match self {
-            Self::Login(_) | Self::Policy { .. } | Self::Resume(_) => MessageKind::Open,
+            Self::Login(_) | Self::Policy { .. } | Self::Resume(_) | Self::Own(_) => {
+                MessageKind::Open
+            }
             Self::Answer(_) => MessageKind::Answer,
         }
     }
@@ -285,7 +392,7 @@ impl FromServer {
             Self::Prompt { .. } => MessageKind::Prompt,
             Self::Info(_) => MessageKind::Info,
             Self::Error(_) => MessageKind::Error,
-            Self::Done { .. } | Self::Policy { .. } => MessageKind::Done,
+            Self::Done { .. } | Self::Policy { .. } | Self::Own(_) => MessageKind::Done,
         }
     }
 }
@@ -398,6 +505,54 @@ mod tests {
             signed: Some("p".into()),
         };
         assert_eq!(bytes(&policy), [5, 6, 8, 1, 1, b'p']);
+    }
+
+    #[test]
+    fn the_messages_about_ones_own_record_are_these_bytes() {
+        let request = |act| HostRequest {
+            conversation: *b"0123456789abcdef",
+            deadline: 1,
+            user: "al".into(),
+            uid: 1000,
+            act,
+            version: "0.1".into(),
+            seen: None,
+        };
+        let before = b"\x040123456789abcdef\x01\x02al\xe8\x07";
+        let app = OwnAct::EnrolApp {
+            label: None,
+            counter: false,
+            algorithm: "SHA1".into(),
+            digits: 6,
+            period: 30,
+        };
+        let set = OwnAct::Set {
+            verify: None,
+            email: Some("a@b".into()),
+            phone: None,
+            prefer: None,
+        };
+        let (method, address) = ("sms".to_owned(), None);
+        for (act, sent) in [
+            (OwnAct::Show, &b"\0"[..]),
+            (app, b"\x01\0\0\x04SHA1\x06\x1e"),
+            (OwnAct::EnrolAddress { method, address }, b"\x02\x03sms\0"),
+            (OwnAct::Remove { method: "x".into() }, b"\x03\x01x"),
+            (set, b"\x04\0\x01\x03a@b\0\0"),
+            (OwnAct::NewBackupCodes, b"\x05"),
+        ] {
+            let expected = [&before[..], sent, b"\x030.1\0"].concat();
+            assert_eq!(bytes(&FromHost::Own(request(act))), expected);
+        }
+        let record = FromServer::Own(OwnEnd::Record("{}".into()));
+        assert_eq!(bytes(&record), b"\x06\0\x02{}");
+        assert_eq!(bytes(&FromServer::Own(OwnEnd::Changed)), [6, 1]);
+        let failed = FromServer::Own(OwnEnd::Failed {
+            failure: Failure::Denied,
+            message: "m".into(),
+            hint: None,
+        });
+        assert_eq!(bytes(&failed), [6, 2, 4, 1, b'm', 0]);
     }
 
     #[test]

@@ -207,7 +207,7 @@ fn with_the_cable_pulled_shared_accounts_are_refused_in_words_and_others_are_the
 
 #[test]
 fn who_has_nothing_enrolled_sets_it_up_on_a_host_only_with_the_right() {
-    let (server, _) = server();
+    let (server, phone) = server();
     server.run("twofa policy set mode=mandatory --yes").ok();
     let (web1, laptop) = (host(), host());
     let _cables = [
@@ -219,13 +219,62 @@ fn who_has_nothing_enrolled_sets_it_up_on_a_host_only_with_the_right() {
     assert!(screen.contains("none is set up for bob"), "{screen}");
     let refused = web1.run_as("bob", "twofa enrol app");
     assert!(
-        !refused.status.success() && refused.stderr.contains("run this on a fleet server"),
+        !refused.status.success()
+            && refused
+                .stderr
+                .contains("ask an administrator for an invitation"),
         "{refused:?}"
     );
+    users_see_and_change_their_own_record_on_a_host(&server, &phone, &web1);
 
     let mut terminal = log_in(&laptop, "bob");
     terminal.expect("Key:");
     drop(terminal);
+}
+
+/// Alice, who is enrolled, at the host's command line.
+fn users_see_and_change_their_own_record_on_a_host(
+    server: &Machine,
+    phone: &Authenticator,
+    host: &Machine,
+) {
+    server
+        .run("twofa set email=alice.of.example@example.org --verified --user alice")
+        .ok();
+    let status = host.run_as("alice", "twofa status --json").ok().stdout;
+    assert!(status.contains("a***e@example.org"), "{status}");
+    assert!(!status.contains("alice.of.example"), "{status}");
+
+    let mut terminal = host.terminal("su alice -c 'twofa set verify=always'");
+    terminal.expect("To change this, first prove it is you.");
+    terminal.expect(": ");
+    terminal.type_line("000000");
+    terminal.expect("2 tries are left");
+    terminal.type_line(&phone.next_code());
+    assert!(terminal.expect_end().success());
+    let status = server.run("twofa status --user alice --json").ok().stdout;
+    assert!(status.contains("always"), "{status}");
+
+    for command in ["twofa device list", "twofa device revoke --all"] {
+        let refused = host.run_as("alice", command);
+        assert!(
+            refused.stderr.contains("run this on a fleet server"),
+            "{refused:?}"
+        );
+    }
+    let refused = host.run("twofa set verify=never --user alice");
+    assert!(
+        refused.stderr.contains("run this on a fleet server"),
+        "{refused:?}"
+    );
+    let others = host.run_as("bob", "twofa status --user alice");
+    assert!(!others.status.success(), "{others:?}");
+    server
+        .run("twofa policy set fleet.changes=servers-only")
+        .ok();
+    let refused = host.run_as("alice", "twofa codes --new");
+    assert!(refused.stderr.contains("fleet.changes"), "{refused:?}");
+    server.run("twofa policy set fleet.changes=everywhere").ok();
 }
 
 #[test]

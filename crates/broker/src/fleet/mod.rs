@@ -1,9 +1,10 @@
 //! This machine as a host of a fleet: its [`files`], its [`membership`], its [`policy_copy`], which accounts are [`shared`], the
-//! [`relay`] that passes their logins on to a server, and its [`upkeep`].
+//! [`relay`] that passes their logins on to a server, what its users do with their [`own_record`], and its [`upkeep`].
 
 pub mod files;
 pub(crate) mod marks;
 pub mod membership;
+pub(crate) mod own_record;
 pub mod policy_copy;
 pub(crate) mod relay;
 pub(crate) mod requests;

@@ -19,12 +19,12 @@ use crate::identity::authority::Peer;
 use crate::identity::first_factor::FirstFactor;
 use crate::process::log;
 use crate::text::messages::{self, reasons};
-use crate::text::terminal::{Terminal, TerminalClosed};
+use crate::text::terminal::{Stage, Terminal, TerminalClosed};
 
 /// Characters of a server's text that are shown at most. A key with its picture has fewer than 4000.
 const MAX_TEXT: usize = 8_000;
 /// What a server has beyond its own limit until its answer counts as lost on the way.
-const TRANSIT: Duration = Duration::from_secs(2);
+pub(super) const TRANSIT: Duration = Duration::from_secs(2);
 
 /// A login that is relayed.
 pub(crate) struct RelayedRequest<'a> {
@@ -66,12 +66,7 @@ pub(crate) fn relay(
             return Ok((Verdict::Unavailable, unreached.to_string()));
         }
     };
-    if let Some(mark) = conversation.mark() {
-        // It is in memory in any case.
-        if let Err(error) = store.remember_mark(&marks::from_the_wire(mark)) {
-            log::warn(&error.to_string());
-        }
-    }
+    remember(store, conversation.mark());
     match converse(&mut conversation, deadline, terminal)? {
         Ok((verdict, why)) => {
             let why = reasons::decided_by(conversation.server(), &why);
@@ -83,6 +78,16 @@ pub(crate) fn relay(
             let why = reasons::server_lost(conversation.server(), &error);
             Ok((Verdict::Unavailable, why))
         }
+    }
+}
+
+/// Remembers the last mark of the fleet's database, of which a server has told.
+pub(super) fn remember(store: &Store, mark: Option<wire::Mark>) {
+    // It is in memory in any case.
+    if let Some(mark) = mark
+        && let Err(error) = store.remember_mark(&marks::from_the_wire(mark))
+    {
+        log::warn(&error.to_string());
     }
 }
 
@@ -98,34 +103,69 @@ fn converse(
             Ok(message) => message,
             Err(error) => return Ok(Err(error)),
         };
-        match message {
-            FromServer::Accepted(_) => {}
-            FromServer::Info(text) => terminal.info(clean(text.expose()))?,
-            FromServer::Error(text) => terminal.error(clean(&text).expose())?,
-            FromServer::Done { verdict, why } => return Ok(Ok((verdict, why))),
-            // No login is about the policy.
-            FromServer::Policy { .. } => return Ok(Err(CodecError::Aborted.into())),
-            FromServer::Prompt {
-                text,
-                echo,
-                digits_behind_password,
-                link,
-            } => {
-                let prompt = Prompt {
-                    text: clean(text.expose()),
-                    // A code typed behind the password leaves the module alone.
-                    echo: echo || digits_behind_password.is_none(),
-                    digits_behind_password,
-                    link,
-                };
-                let answer = terminal.prompt(prompt)?;
+        match show(message, terminal)? {
+            Said::Shown => {}
+            Said::Error(text) => terminal.error(&text)?,
+            Said::Answered(answer) => {
                 deadline = Instant::now() + WORK_TIMEOUT;
                 if let Err(error) = conversation.answer(answer, deadline) {
                     return Ok(Err(error));
                 }
             }
+            Said::Other(FromServer::Done { verdict, why }) => return Ok(Ok((verdict, why))),
+            // No login is about the policy or a record.
+            Said::Other(_) => return Ok(Err(CodecError::Aborted.into())),
         }
     }
+}
+
+/// What became of a server's message.
+pub(super) enum Said {
+    /// It has been shown, or needs nothing.
+    Shown,
+    /// It is an error, cleaned, which has not been shown.
+    Error(String),
+    /// It was a prompt, and this was typed.
+    Answered(Option<Secret>),
+    /// It ends the conversation.
+    Other(FromServer),
+}
+
+/// Shows a server's message, or asks what it asks.
+pub(super) fn show(
+    message: FromServer,
+    terminal: &mut dyn Terminal,
+) -> Result<Said, TerminalClosed> {
+    Ok(match message {
+        FromServer::Accepted(_) => Said::Shown,
+        FromServer::Info(text) => {
+            terminal.info(clean(text.expose()))?;
+            Said::Shown
+        }
+        FromServer::Error(text) => Said::Error(clean(&text).expose().to_owned()),
+        FromServer::Prompt {
+            text,
+            echo,
+            digits_behind_password,
+            link,
+        } => {
+            if link.is_some() {
+                // A key is shown. That takes people longer, and the server waits as long.
+                terminal.reach(Stage::Enrolling);
+            }
+            let prompt = Prompt {
+                text: clean(text.expose()),
+                // A code typed behind the password leaves the module alone.
+                echo: echo || digits_behind_password.is_none(),
+                digits_behind_password,
+                link,
+            };
+            Said::Answered(terminal.prompt(prompt)?)
+        }
+        end @ (FromServer::Done { .. } | FromServer::Policy { .. } | FromServer::Own(_)) => {
+            Said::Other(end)
+        }
+    })
 }
 
 fn describe(relayed: &RelayedRequest<'_>) -> HostLogin {
@@ -183,7 +223,7 @@ const fn local(verdict: wire::Verdict) -> Verdict {
 }
 
 /// The text without anything that steers a terminal, and not too long. It may show a key.
-fn clean(text: &str) -> Secret {
+pub(super) fn clean(text: &str) -> Secret {
     let is_shown = |c: &char| *c == '\n' || !twofa_core::text::is_unprintable(*c);
     let mut cleaned = Zeroizing::new(String::with_capacity(text.len()));
     cleaned.extend(text.chars().filter(is_shown).take(MAX_TEXT));

@@ -1,7 +1,8 @@
 //! What a host of the fleet may have done on its word.
 //!
 //! A host's word is good for one login on that host. Root there administers nothing here: whether its program runs as root is
-//! a claim like any other, and is used only to describe the login.
+//! a claim like any other, and is used only to describe the login. Users see their own record, without addresses, and change
+//! it with a code.
 
 use twofa_proto::Request;
 use twofa_store::event::FleetHost;
@@ -42,12 +43,21 @@ enum Act {
     Login,
     /// Set up a first method, or a new one in the place of one that is no longer allowed, within a login.
     SetUp,
-    /// Anything else: records, devices, sessions, passwords.
+    /// Show people their own record.
+    ReadOwn,
+    /// Have people change it, which takes a code that this server verifies.
+    ChangeOwn,
+    /// Anything else: devices, sessions, passwords, keys that a host reports, and all that root would do.
     Other,
 }
 
 /// Every combination that is permitted, with whether it takes [`HostRights::may_enrol`]; all others are refused.
-const PERMISSIONS: [(Act, bool); 2] = [(Act::Login, false), (Act::SetUp, true)];
+const PERMISSIONS: [(Act, bool); 4] = [
+    (Act::Login, false),
+    (Act::SetUp, true),
+    (Act::ReadOwn, false),
+    (Act::ChangeOwn, false),
+];
 
 impl RelayedPeer {
     /// The `host` whose certificate has `key`, for a program of `asked_by`.
@@ -69,17 +79,19 @@ impl RelayedPeer {
         Self { turn, ..self }
     }
 
-    /// Whether it may make this request. The account is of no account: it may be asked about anyone who logs in there.
+    /// Whether it may make this request. The account is of no account: it may be asked about anyone who logs in there. A host
+    /// that is limited to services has logins at these and nothing else.
     pub fn may(&self, request: &Request) -> Permission {
         let (act, service) = match request {
             Request::Login(login) | Request::Account(login) => (Act::Login, Some(&login.service)),
-            Request::Status { .. }
-            | Request::EnrolApp { .. }
+            _ if self.asked_by == 0 => (Act::Other, None),
+            Request::Status { .. } => (Act::ReadOwn, None),
+            Request::EnrolApp { .. }
             | Request::EnrolAddress { .. }
-            | Request::EnrolSecurityKey { .. }
             | Request::Remove { .. }
             | Request::Set { .. }
-            | Request::NewBackupCodes { .. }
+            | Request::NewBackupCodes { .. } => (Act::ChangeOwn, None),
+            Request::EnrolSecurityKey { .. }
             | Request::Devices { .. }
             | Request::RevokeDevices { .. }
             | Request::OpenSession(_)
@@ -172,25 +184,34 @@ mod tests {
     }
 
     #[test]
-    fn a_host_may_log_people_in_and_do_nothing_else_for_root_and_for_users() {
-        for may_enrol in [false, true] {
-            for asked_by in [0, 1000] {
-                let host = RelayedPeer {
-                    asked_by,
-                    ..host(may_enrol, &[])
-                };
-                let granted: Vec<_> = requests()
-                    .into_iter()
-                    .chain(reports())
-                    .filter(|request| host.may(request) != Permission::Refused)
-                    .collect();
-                let is_login =
-                    |request: &Request| matches!(request, Request::Login(_) | Request::Account(_));
-                assert!(
-                    granted.len() == 2 && granted.iter().all(is_login),
-                    "{granted:?}"
-                );
-            }
+    fn a_host_may_log_people_in_and_for_themselves_they_may_change_their_own_record() {
+        for (may_enrol, asked_by, services, expected) in [
+            (false, 0, &[][..], 2),
+            (true, 0, &[], 2),
+            (false, 1000, &[], 8),
+            (true, 1000, &[], 8),
+            (true, 1000, &["sshd"], 0),
+        ] {
+            let host = RelayedPeer {
+                asked_by,
+                ..host(may_enrol, services)
+            };
+            let granted: Vec<_> = requests()
+                .into_iter()
+                .chain(reports())
+                .filter(|request| host.may(request) != Permission::Refused)
+                .collect();
+            let is_local = |request: &Request| {
+                matches!(
+                    request,
+                    Request::EnrolSecurityKey { .. }
+                        | Request::Devices { .. }
+                        | Request::RevokeDevices { .. }
+                        | Request::Sessions { .. }
+                )
+            };
+            assert_eq!(granted.len(), expected, "{granted:?}");
+            assert!(!granted.iter().any(is_local), "{granted:?}");
         }
     }
 

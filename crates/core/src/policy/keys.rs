@@ -667,7 +667,7 @@ pub static KEYS: [PolicyKey; 41] = [
         values: "everywhere or servers-only",
         form: ValueForm::Text,
         default: "everywhere",
-        help: "On a server, let people set up methods in logins on hosts, after an invitation or another code that the server has verified, or on servers only",
+        help: "On a server, let people set up and change methods on hosts, after an invitation or another code that the server has verified, or on servers only",
         per_class: false,
         stricter: "",
         on_host: OnHost::Fleet,

@@ -10,7 +10,7 @@ use twofa_proto::{ConnectionError, Secret};
 use super::{SERVER_TIMEOUT, Servers, Unreached};
 use crate::stream::ToServer;
 use crate::token::Address;
-use crate::wire::{FromHost, FromServer, HostAnswer, HostLogin, Mark, Verdict};
+use crate::wire::{FromHost, FromServer, HostAnswer, HostLogin, HostRequest, Mark, Verdict};
 
 /// A login that a server has accepted.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub struct Conversation<'a> {
 #[derive(Debug, Clone)]
 pub(super) enum Last {
     Login(HostLogin),
+    Own(HostRequest),
     Answer(HostAnswer),
 }
 
@@ -41,6 +42,7 @@ impl Last {
     fn message(&self, left: Duration) -> FromHost {
         match self.with_deadline(left) {
             Self::Login(login) => FromHost::Login(login),
+            Self::Own(request) => FromHost::Own(request),
             Self::Answer(answer) => FromHost::Answer(answer),
         }
     }
@@ -52,6 +54,8 @@ impl Last {
                 is_again: true,
                 ..login
             }),
+            // Without an answer nothing was changed.
+            Self::Own(request) => FromHost::Own(request),
             Self::Answer(answer) => FromHost::Resume(answer),
         }
     }
@@ -60,6 +64,10 @@ impl Last {
         let deadline = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         match self.clone() {
             Self::Login(login) => Self::Login(HostLogin { deadline, ..login }),
+            Self::Own(request) => Self::Own(HostRequest {
+                deadline,
+                ..request
+            }),
             Self::Answer(answer) => Self::Answer(HostAnswer { deadline, ..answer }),
         }
     }
@@ -219,6 +227,7 @@ impl Conversation<'_> {
         self.state = self.state.after(MessageKind::Answer)?;
         let (conversation, number) = match &self.last {
             Last::Login(login) => (login.conversation, 1),
+            Last::Own(request) => (request.conversation, 1),
             Last::Answer(last) => (last.conversation, last.number.saturating_add(1)),
         };
         self.last = Last::Answer(HostAnswer {

@@ -16,7 +16,7 @@
 //! other, in an order that changes, so that noise hits all alike. [`report`] and [`targets`] present what was measured.
 //!
 //! `--quick` measures fewer rounds and leaves out the million. `--fleet`, which is `make bench-fleet`, measures a [`fleet`] over
-//! PostgreSQL and nothing else.
+//! PostgreSQL and nothing else, and with `--many` only its many hosts.
 
 #![forbid(unsafe_code)]
 // A benchmark talks to the terminal, what breaks ends it, and none of its numbers is large.
@@ -99,7 +99,8 @@ fn main() -> ExitCode {
     {
         [] => FULL,
         ["--quick"] => QUICK,
-        ["--fleet"] => return finish(measure_fleet),
+        ["--fleet"] => return finish(|| measure_fleet(measure_all_of_fleet)),
+        ["--fleet", "--many"] => return finish(|| measure_fleet(fleet::measure_many)),
         ["--inside", "hosts"] => return fleet::hosts::serve(),
         ["--inside", "stopwatch"] => return inside::stopwatch(),
         ["--inside", "null-broker"] => return null_broker::serve(),
@@ -107,7 +108,7 @@ fn main() -> ExitCode {
         ["--inside", "during", command] => return administration::log_in_during(command),
         ["--inside", "prompts", at_once] => return inside::prompts(at_once),
         _ => {
-            eprintln!("usage: bench [--quick | --fleet]");
+            eprintln!("usage: bench [--quick | --fleet [--many]]");
             return ExitCode::from(2);
         }
     };
@@ -119,13 +120,17 @@ fn finish(measure: impl FnOnce() + panic::UnwindSafe) -> ExitCode {
     panic::catch_unwind(measure).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
-fn measure_fleet() {
+fn measure_all_of_fleet(disk: &Path, progress: &dyn Fn(&str)) -> String {
+    fleet::measure(disk, FULL.rounds, progress)
+}
+
+fn measure_fleet(measure: impl FnOnce(&Path, &dyn Fn(&str)) -> String) {
     let folder = folder();
     fs::create_dir_all(&folder).expect("the folder of the report");
     let disk = tempfile::tempdir_in(&folder).expect("a folder for the disks of the machines");
     let start = Instant::now();
     let progress = |what: &str| eprintln!("[{:3} s] {what}", start.elapsed().as_secs());
-    let report = fleet::measure(disk.path(), FULL.rounds, &progress);
+    let report = measure(disk.path(), &progress);
     save(&folder.join("fleet.md"), &report);
 }
 

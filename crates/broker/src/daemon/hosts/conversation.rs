@@ -1,34 +1,32 @@
 //! The conversations of one host on one connection. With each message the host's row is looked at: one that was removed, or
-//! whose certificate has ended, is refused at once. What a message means is found in [`turns`]; only a login in which a method
-//! is set up is held here from its beginning to its end.
+//! whose certificate has ended, is refused at once. What a message means is found in [`turns`]; what takes a thread of its own
+//! from its beginning to its end is [`held`](super::held).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use twofa_core::Timestamp;
 use twofa_core::text::printable;
 use twofa_fleet::stream::ToHost;
-use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer, HostLogin};
+use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer};
+use twofa_proto::ConnectionError;
 use twofa_proto::codec::CodecError;
 use twofa_proto::state::State;
-use twofa_proto::{ConnectionError, Done, Prompt, Secret};
-use twofa_store::{Host, Store, StoreError, deadline as store_deadline};
+use twofa_store::{Host, StoreError, deadline as store_deadline};
 
 use super::connection::HostConnection;
-use super::permits::{Permit, Permits, Purpose};
+use super::held::{Held, HeldWork};
+use super::permits::Purpose;
 use super::turns::{self, Reply};
 use super::work::{Job, Task};
 use super::{Shared, WRITE_TIMEOUT, policy};
 use crate::context::Services;
 use crate::fleet::marks;
-use crate::identity::relayed::RelayedPeer;
 use crate::process::log;
 use crate::requests::broker::Broker;
-use crate::requests::connection::{ANSWER_TIMEOUT, ENROLMENT_TIMEOUT};
-use crate::requests::login::{RelayedLogin, Served, serve_relayed};
+use crate::requests::connection::ANSWER_TIMEOUT;
 use crate::text::messages::{self, endings, reasons};
-use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
+use crate::text::terminal::Progress;
 
 /// How long a host may take to send a message that has begun to arrive.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,8 +56,8 @@ impl Seen {
 pub(super) enum Next {
     /// It waits for the next message.
     Wait(HostConnection),
-    /// A method is to be set up, by this call, in a thread of its own.
-    Hold(HostConnection, Box<HeldLogin>),
+    /// This is to be done in a thread of its own.
+    Hold(HostConnection, Box<Held>),
     /// It has ended.
     End,
 }
@@ -117,7 +115,7 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
             *asking = waiting;
             Next::Wait(connection)
         }
-        Ok(Replied::Held(login)) => Next::Hold(connection, login),
+        Ok(Replied::Held(held)) => Next::Hold(connection, held),
         Err(_) => Next::End,
     }
 }
@@ -126,13 +124,13 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
 enum Replied {
     /// This conversation waits for an answer, if any does.
     Asked(Option<ConversationId>),
-    Held(Box<HeldLogin>),
+    Held(Box<Held>),
 }
 
 /// Whether the message may come where `asking` waits for an answer.
 fn is_in_turn(message: &FromHost, asking: Option<ConversationId>) -> bool {
     match (message, asking) {
-        (FromHost::Login(_) | FromHost::Resume(_), None) => true,
+        (FromHost::Login(_) | FromHost::Resume(_) | FromHost::Own(_), None) => true,
         (FromHost::Answer(answer), Some(asking)) => answer.conversation == asking,
         _ => false,
     }
@@ -159,6 +157,7 @@ fn reply_to(
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
             (answer.conversation, answer.deadline)
         }
+        FromHost::Own(request) => (request.conversation, request.deadline),
         FromHost::Policy { .. } => return Err(CodecError::Aborted.into()),
     };
     let mut state = State::Opened;
@@ -178,11 +177,12 @@ fn reply_to(
     let said = match replied {
         Ok(Reply::Say(said)) => said,
         Ok(Reply::Hold(host)) => {
-            let FromHost::Login(login) = message else {
-                return Err(CodecError::Aborted.into());
+            let work = match message {
+                FromHost::Login(login) => HeldWork::Login(login.clone()),
+                FromHost::Own(request) => HeldWork::Own(request.clone()),
+                _ => return Err(CodecError::Aborted.into()),
             };
-            let login = login.clone();
-            return Ok(Replied::Held(Box::new(HeldLogin { host: *host, login })));
+            return Ok(Replied::Held(Box::new(Held { host: *host, work })));
         }
         Err(error) => {
             return refuse_host(link, state, &error).map(|()| Replied::Asked(None));
@@ -204,198 +204,60 @@ fn reply(
     let host = services.store.host_by_key(&key, services.now())?;
     match message {
         FromHost::Login(login) => {
-            if let Some(seen) = login.seen {
-                services.store.check_mark(&marks::from_the_wire(seen))?;
-            }
-            if shared.seen.is_due(&host.id) {
-                // Only a listing shows it.
-                let version = printable(&login.version);
-                let version: String = version.chars().take(MAX_VERSION).collect();
-                let _ = services
-                    .store
-                    .note_host_seen(&host.id, &version, services.now());
-            }
+            check_seen(services, login.seen.as_ref())?;
+            note_seen(shared, services, &host, &login.version);
+            let Some(_seat) = shared.seats.wait(key, &login.user, turns::until(services)) else {
+                return Ok(Reply::Say(turns::too_many()));
+            };
             turns::begin(services, key, host, login)
         }
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
-            turns::go_on(services, key, &host, answer).map(Reply::Say)
+            turns::go_on(services, &shared.seats, key, &host, answer).map(Reply::Say)
+        }
+        FromHost::Own(request) => {
+            check_seen(services, request.seen.as_ref())?;
+            note_seen(shared, services, &host, &request.version);
+            Ok(Reply::Hold(Box::new(host)))
         }
         // It is no message of a conversation.
         FromHost::Policy { .. } => Ok(Reply::Say(Vec::new())),
     }
 }
 
-/// A login in which a method is set up.
-#[derive(Debug)]
-pub(super) struct HeldLogin {
-    host: Host,
-    login: HostLogin,
+/// Refuses where the database does not know the mark that a host has seen.
+fn check_seen(services: Services<'_>, seen: Option<&wire::Mark>) -> Result<(), StoreError> {
+    seen.map_or(Ok(()), |seen| {
+        services.store.check_mark(&marks::from_the_wire(*seen))
+    })
 }
 
-/// Serves a login in which a method is set up. This thread is held until it ends.
-pub(super) fn hold(
-    shared: &Shared,
-    mut connection: HostConnection,
-    held: HeldLogin,
-) -> Option<HostConnection> {
-    let HeldLogin { host, login } = held;
-    let HostConnection { link, key, .. } = &mut connection;
-    let Some(_held) = shared.permits.acquire(Purpose::Held(*key)) else {
-        let verdict = wire::Verdict::Unavailable;
-        let (text, why) = (messages::TOO_MANY_LOGINS, reasons::TOO_MANY_LOGINS);
-        let refused = refuse(link, State::Working, text, verdict, why);
-        return refused.is_ok().then_some(connection);
-    };
-    let broker = shared.store.open().ok()?;
-    let services = broker.services();
-    let mut terminal = HostTerminal {
-        link,
-        conversation: login.conversation,
-        state: State::Working,
-        store: services.store,
-        clock: services.clock,
-        key: *key,
-        permits: shared.permits.clone(),
-        deciding: shared.permits.acquire(Purpose::Deciding),
-        answer_timeout: ANSWER_TIMEOUT,
-        progress: Progress::default(),
-        ended: None,
-    };
-    let (request, account) = turns::read(&login);
-    let relayed = RelayedLogin {
-        may_hold: true,
-        ..turns::relayed(&request, &account, &login)?
-    };
-    let peer = RelayedPeer::new(host, *key, login.asked_by);
-    let finished = match serve_relayed(services, &peer, relayed, &mut terminal) {
-        Served::Done(done) | Served::Failed(done) => terminal.finish(done),
-        Served::Asked | Served::MustHold | Served::AnsweredMeanwhile => {
-            Err(CodecError::Aborted.into())
-        }
-    };
-    if services.store.may_have_notices() {
-        shared.notices.wake();
-    }
-    finished.is_ok().then_some(connection)
-}
-
-/// The host as a terminal.
-struct HostTerminal<'a> {
-    link: &'a mut ToHost,
-    conversation: ConversationId,
-    state: State,
-    store: &'a Store,
-    clock: fn() -> Timestamp,
-    key: [u8; 32],
-    permits: std::sync::Arc<Permits>,
-    /// Held while this server works, and not while a person types.
-    deciding: Option<Permit>,
-    answer_timeout: Duration,
-    progress: Progress,
-    ended: Option<Ended>,
-}
-
-/// Why nothing more can be asked.
-enum Ended {
-    /// The host went away, or broke the protocol.
-    ByHost,
-    /// No answer came.
-    TimedOut,
-    /// The host is not one of the fleet now, or that cannot be found out.
-    Refused(StoreError),
-}
-
-impl HostTerminal<'_> {
-    fn send(&mut self, message: &FromServer) -> Result<(), ConnectionError> {
-        if self.ended.is_some() {
-            return Err(CodecError::Closed.into());
-        }
-        let sent = send(self.link, &mut self.state, message);
-        sent.inspect_err(|_| self.ended = Some(Ended::ByHost))
-    }
-
-    fn receive(&mut self) -> Result<Option<Secret>, ConnectionError> {
-        self.deciding = None;
-        self.link.set_deadline(Instant::now() + self.answer_timeout);
-        let received: Result<FromHost, _> = self.link.receive();
-        self.deciding = self.permits.acquire(Purpose::Deciding);
-        let message = received.inspect_err(|error| {
-            self.ended = Some(match error {
-                CodecError::TimedOut => Ended::TimedOut,
-                _ => Ended::ByHost,
-            });
-        })?;
-        let next = self.state.after(message.kind());
-        next.inspect_err(|_| self.ended = Some(Ended::ByHost))?;
-        match message {
-            FromHost::Answer(answer) if answer.conversation == self.conversation => {
-                self.state = State::Opened;
-                self.send(&FromServer::Accepted(None))?;
-                Ok(answer.answer)
-            }
-            _ => {
-                self.ended = Some(Ended::ByHost);
-                Err(CodecError::Aborted.into())
-            }
-        }
-    }
-
-    /// Sends the end of the conversation, which may be another than that of the login.
-    fn finish(self, done: Done) -> Result<(), ConnectionError> {
-        let Self {
-            link,
-            mut state,
-            answer_timeout,
-            progress,
-            ..
-        } = self;
-        match self.ended {
-            Some(Ended::ByHost) => return Err(CodecError::Closed.into()),
-            Some(Ended::Refused(error)) => return refuse_host(link, state, &error),
-            Some(Ended::TimedOut) => {
-                let text = endings::login_timed_out(answer_timeout, progress);
-                let why = endings::why_timed_out(answer_timeout);
-                return refuse(link, state, &text, wire::Verdict::NoAnswer, &why);
-            }
-            None => {}
-        }
-        send(link, &mut state, &turns::done_on_the_wire(done))
+/// Notes now and then that the host is there.
+fn note_seen(shared: &Shared, services: Services<'_>, host: &Host, version: &str) {
+    if shared.seen.is_due(&host.id) {
+        // Only a listing shows it.
+        let version: String = printable(version).chars().take(MAX_VERSION).collect();
+        let _ = services
+            .store
+            .note_host_seen(&host.id, &version, services.now());
     }
 }
 
-impl Terminal for HostTerminal<'_> {
-    fn reach(&mut self, stage: Stage) {
-        self.answer_timeout = ENROLMENT_TIMEOUT;
-        self.progress.reach(stage);
-    }
-
-    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
-        self.send(&turns::prompt_on_the_wire(prompt))?;
-        let answer = self.receive()?;
-        if let Err(error) = self.store.host_by_key(&self.key, (self.clock)()) {
-            self.ended = Some(Ended::Refused(error));
-            return Err(ConnectionError::from(CodecError::Aborted).into());
-        }
-        Ok(answer)
-    }
-
-    fn info(&mut self, text: Secret) -> Result<(), TerminalClosed> {
-        Ok(self.send(&FromServer::Info(text))?)
-    }
-
-    fn error(&mut self, text: &str) -> Result<(), TerminalClosed> {
-        Ok(self.send(&FromServer::Error(text.to_owned()))?)
-    }
-}
-
-fn send(link: &mut ToHost, state: &mut State, message: &FromServer) -> Result<(), ConnectionError> {
+pub(super) fn send(
+    link: &mut ToHost,
+    state: &mut State,
+    message: &FromServer,
+) -> Result<(), ConnectionError> {
     *state = state.after(message.kind())?;
     link.set_deadline(Instant::now() + WRITE_TIMEOUT);
     Ok(link.send(message)?)
 }
 
 /// Ends the conversation of a host that is not one of the fleet now, and with it the connection.
-fn refuse_host(link: &mut ToHost, state: State, error: &StoreError) -> Result<(), ConnectionError> {
+pub(super) fn refuse_host(
+    link: &mut ToHost,
+    state: State,
+    error: &StoreError,
+) -> Result<(), ConnectionError> {
     let (text, verdict) = match error {
         StoreError::HostRefused => (messages::HOST_REFUSED, wire::Verdict::Denied),
         _ => (messages::UNAVAILABLE, wire::Verdict::Unavailable),
@@ -405,7 +267,7 @@ fn refuse_host(link: &mut ToHost, state: State, error: &StoreError) -> Result<()
     Err(CodecError::Aborted.into())
 }
 
-fn refuse(
+pub(super) fn refuse(
     link: &mut ToHost,
     mut state: State,
     text: &str,

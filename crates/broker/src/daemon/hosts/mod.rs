@@ -7,15 +7,17 @@
 //!
 //! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
-//! ([`mod@work`]).
+//! ([`mod@work`]). Only setting up a method, and what a person does with their own record, is [`held`] by a thread.
 
 mod connection;
 mod conversation;
+mod held;
 mod itself;
 mod join;
 mod own_row;
 mod permits;
 mod policy;
+mod seats;
 mod server_join;
 mod silence;
 #[cfg(test)]
@@ -31,6 +33,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::socket::{self, Backlog};
 use twofa_fleet::stream::{self, Accepted, Protocol};
 use twofa_fleet::tls::{self, ServerCertificates};
 use twofa_fleet::{PORT, certificate};
@@ -39,6 +42,7 @@ use twofa_store::Location;
 use self::connection::HostConnection;
 use self::conversation::Next;
 use self::permits::{Permits, Purpose};
+use self::seats::Seats;
 use self::silence::Listening;
 use self::waiting::Waiting;
 use self::work::{Job, Task, WorkQueue};
@@ -75,6 +79,7 @@ struct Shared {
     files: ServerFiles,
     store: Arc<LazyStore>,
     permits: Arc<Permits>,
+    seats: Seats,
     notices: Arc<Wakeup>,
     seen: conversation::Seen,
     policy: policy::SignedPolicy,
@@ -118,6 +123,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
         files,
         store: store.clone(),
         permits: Arc::default(),
+        seats: Seats::default(),
         notices: notices.clone(),
         seen: conversation::Seen::default(),
         policy: policy::SignedPolicy::default(),
@@ -170,14 +176,14 @@ fn work(shared: &Arc<Shared>, job: Job) {
         Next::Wait(connection) => wait(shared, connection),
         Next::Hold(connection, held) => {
             let holding = shared.clone();
-            let held = thread::Builder::new()
+            let started = thread::Builder::new()
                 .stack_size(STACK_BYTES)
                 .spawn(move || {
-                    if let Some(connection) = conversation::hold(&holding, connection, *held) {
+                    if let Some(connection) = held::hold(&holding, connection, *held) {
                         wait(&holding, connection);
                     }
                 });
-            if let Err(error) = held {
+            if let Err(error) = started {
                 log::warn(&format!("cannot start a thread for a host: {error}"));
             }
         }
@@ -221,8 +227,12 @@ fn start_sweeping(store: Arc<LazyStore>) -> io::Result<()> {
 
 /// Listens at all addresses, of both kinds where the kernel has both.
 fn bind() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT))
-        .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)))
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)))?;
+    // The standard library has 128 wait to be accepted. After a restart all hosts connect at once, and one that is turned away
+    // there tries again after one second, three and seven.
+    socket::listen(&listener, Backlog::MAXALLOWABLE)?;
+    Ok(listener)
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {

@@ -1,3 +1,5 @@
+mod own_record;
+mod seats;
 mod stolen;
 mod upkeep;
 
@@ -75,6 +77,7 @@ impl Server {
             files,
             store: Arc::new(LazyStore::new(location.clone())),
             permits: Arc::default(),
+            seats: Seats::default(),
             notices: Arc::default(),
             policy: policy::SignedPolicy::default(),
             seen: conversation::Seen::default(),
@@ -103,6 +106,7 @@ impl Server {
             directory,
             store: Arc::new(LazyStore::new(location)),
             permits: Arc::default(),
+            seats: Seats::default(),
             notices: Arc::default(),
             seen: conversation::Seen::default(),
             waiting: Waiting::new().unwrap(),

@@ -4,6 +4,8 @@
 //! An answer has a number. One that comes a second time, because the host did not get the reply, gets that reply again; the
 //! store sees to it that no answer is verified twice ([`twofa_store::Conversation`]).
 
+use std::time::Instant;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twofa_core::{Account, Timestamp};
@@ -12,6 +14,7 @@ use twofa_proto::{Confirm, Done, Login, Prompt, Request, Verdict};
 use twofa_store::event::LoginOrigin;
 use twofa_store::{Answering, Conversation, Host, NewConversation, Origin, StoreError, Turn};
 
+use super::seats::Seats;
 use crate::context::Services;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::relayed::{AnswerTurn, RelayedPeer};
@@ -111,6 +114,7 @@ fn repeated_login(found: &Conversation, login: &HostLogin) -> Vec<FromServer> {
 /// An answer on the host whose certificate has `key`.
 pub(super) fn go_on(
     services: Services<'_>,
+    seats: &Seats,
     key: [u8; 32],
     host: &Host,
     answer: &HostAnswer,
@@ -147,8 +151,12 @@ pub(super) fn go_on(
             verdict: found.verdict.filter(|_| is_same),
             has_failed: Exchange::has_failed(&found.state),
         };
-        let peer = |asked_by| RelayedPeer::new(host.clone(), key, asked_by).at(turn);
-        if let Some(said) = answer_once(services, peer, &found.login, &found.state, answer)? {
+        let login: HostLogin = from_text(&found.login)?;
+        let Some(_seat) = seats.wait(key, &login.user, until(services)) else {
+            return Ok(too_many());
+        };
+        let peer = RelayedPeer::new(host.clone(), key, login.asked_by).at(turn);
+        if let Some(said) = answer_once(services, &peer, &login, &found.state, answer)? {
             return Ok(said);
         }
     }
@@ -158,19 +166,17 @@ pub(super) fn go_on(
 /// The reply to the answer; `None`: another server was quicker.
 fn answer_once(
     services: Services<'_>,
-    peer: impl FnOnce(u32) -> RelayedPeer,
-    login: &str,
+    peer: &RelayedPeer,
+    login: &HostLogin,
     state: &str,
     answer: &HostAnswer,
 ) -> Result<Option<Vec<FromServer>>, StoreError> {
-    let login: HostLogin = from_text(login)?;
-    let (request, account) = read(&login);
-    let Some(relayed) = relayed(&request, &account, &login) else {
+    let (request, account) = read(login);
+    let Some(relayed) = relayed(&request, &account, login) else {
         return Ok(Some(over()));
     };
-    let peer = peer(login.asked_by);
     let mut exchange = Exchange::answer(state, answer.answer.clone());
-    let done = match serve_relayed(services, &peer, relayed, &mut exchange) {
+    let done = match serve_relayed(services, peer, relayed, &mut exchange) {
         Served::AnsweredMeanwhile => return Ok(None),
         // Nothing was set up when the person was asked.
         Served::MustHold => return Ok(Some(over())),
@@ -194,7 +200,7 @@ fn answer_once(
         reply: &to_text(&said)?,
         until: end_of_prompt(now),
     };
-    let is_recorded = services.store.end_turn(turn, &origin(&peer), now)?;
+    let is_recorded = services.store.end_turn(turn, &origin(peer), now)?;
     Ok(is_recorded.then_some(said))
 }
 
@@ -362,8 +368,13 @@ fn over() -> Vec<FromServer> {
     ]
 }
 
+/// Until when a message waits for others about the same person: as long as its host waits for the reply.
+pub(super) fn until(services: Services<'_>) -> Instant {
+    services.deadline.unwrap_or_else(Instant::now)
+}
+
 /// The reply where too many logins wait for an answer, or as good as at once another server began this one.
-fn too_many() -> Vec<FromServer> {
+pub(super) fn too_many() -> Vec<FromServer> {
     vec![
         FromServer::Error(messages::TOO_MANY_LOGINS.to_owned()),
         FromServer::Done {

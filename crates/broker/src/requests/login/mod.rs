@@ -34,6 +34,7 @@ use twofa_store::{Rules, Tally};
 
 pub use self::exchange::{Exchange, Said};
 pub use self::relayed::{RelayedLogin, Served, record_given_up, serve as serve_relayed};
+pub(super) use self::relayed::{why_refused, why_stopped};
 
 use self::device::LoginDevice;
 use self::outcome::LoginOutcome;

@@ -125,7 +125,7 @@ fn decide(
     terminal: &mut dyn Terminal,
 ) -> Result<Option<LoginOutcome>, LoginError> {
     let RelayedLogin { login, account, .. } = relayed;
-    if let Some((text, why)) = why_refused(host, relayed)? {
+    if let Some((text, why)) = why_refused(host, relayed.request, account)? {
         let outcome = LoginOutcome::new(Verdict::Denied, why);
         return refuse(text, outcome, terminal).map(Some);
     }
@@ -192,13 +192,11 @@ fn reported<'a>(relayed: RelayedLogin<'a>, source: LoginSource<'a>) -> LoginOnHo
 }
 
 /// Why the host is refused before anybody is looked up: a text for people, and the reason for the log.
-fn why_refused(
+pub fn why_refused(
     host: &RelayedPeer,
-    relayed: RelayedLogin<'_>,
-) -> Result<Option<(&'static str, String)>, LoginError> {
-    let RelayedLogin {
-        request, account, ..
-    } = relayed;
+    request: &Request,
+    account: &Account,
+) -> Result<Option<(&'static str, String)>, NameServiceError> {
     if account.uid == 0 {
         return Ok(Some((
             messages::ROOT_IS_LOCAL,
@@ -238,12 +236,12 @@ fn is_member(group: &str, account: &Account) -> Result<bool, NameServiceError> {
 }
 
 /// Why the host is refused because of what it has asked before. The account is counted, whether it exists or not.
-fn why_stopped(
+pub fn why_stopped(
     services: Services<'_>,
     host: &RelayedPeer,
     account: &Account,
     origin: &Origin,
-) -> Result<Option<(&'static str, String)>, LoginError> {
+) -> Result<Option<(&'static str, String)>, StoreError> {
     let (store, now) = (services.store, services.now());
     let why = match store.admit_person(&host.key, account, origin, now)? {
         HostAdmission::Admitted => return Ok(None),

@@ -1,11 +1,13 @@
 //! What users and administrators do with a record: look, enrol, change, remove, make backup codes.
 //!
 //! A [`request`] is permitted first, if necessary after a [`proof`]; then it enrols ([`enrol`], [`security_key`]), sets ([`set`]),
-//! removes ([`remove`]) or reports ([`report`]). Trusted devices are listed and revoked in [`devices`].
+//! removes ([`remove`]) or reports ([`report`]). Trusted devices are listed and revoked in [`devices`]. On a host of a fleet, what
+//! is about a shared account is passed on to a server, which serves it in [`relayed`].
 
 mod devices;
 mod enrol;
 mod proof;
+mod relayed;
 mod remove;
 mod report;
 mod request;
@@ -22,7 +24,7 @@ use twofa_store::{Origin, StoreError};
 use self::request::ManageRequest;
 use super::error::RequestError;
 use crate::context::{Context, Services};
-use crate::fleet::shared;
+use crate::fleet::{own_record, shared};
 use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
 use crate::identity::person::{Person, PersonError};
@@ -31,6 +33,7 @@ use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
 pub use self::devices::device_report;
+pub use self::relayed::serve as serve_relayed;
 pub use self::report::user_status;
 
 /// Serves every request that is not a login.
@@ -40,14 +43,15 @@ pub fn serve(
     request: &Request,
     terminal: &mut dyn Terminal,
 ) -> Done {
-    match permit(services, peer, request, terminal) {
-        Ok(done) => done,
-        Err(error) => Done::Failed {
-            failure: error.failure,
-            message: printable(&error.message),
-            hint: error.hint,
-        },
-    }
+    finish(permit(services, peer, request, terminal))
+}
+
+fn finish(result: Result<Done, RequestError>) -> Done {
+    result.unwrap_or_else(|error| Done::Failed {
+        failure: error.failure,
+        message: printable(&error.message),
+        hint: error.hint,
+    })
 }
 
 /// Carries out `request` if `peer` may make it, after a code if that takes one.
@@ -63,7 +67,9 @@ fn permit(
         let message = commands::only_for(&account.name);
         return Err(RequestError::new(Failure::NotPermitted, message));
     }
-    check_sharing(services, &account)?;
+    if let Some(done) = relay_if_shared(services, peer, &account, request, terminal)? {
+        return Ok(done);
+    }
     let origin = Origin::command_line(peer.uid).by_login_uid(peer.login_uid);
     let person = Person::load(services.store, &account)?;
     let context = Context {
@@ -73,7 +79,18 @@ fn permit(
         person: &person,
         purpose: messages::CHANGE_PURPOSE,
     };
-    check_record(&person, request, permission)?;
+    carry_out(context, peer, request, permission, terminal)
+}
+
+/// Carries out `request` about the person in `context`, after a code if `permission` takes one.
+fn carry_out(
+    context: Context<'_>,
+    peer: Peer,
+    request: &Request,
+    permission: Permission,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    check_record(context.person, request, permission)?;
     if let Request::EnrolSecurityKey { key, .. } = request {
         // Nobody is asked for a code in vain.
         security_key::check(context, key.as_deref())?;
@@ -83,7 +100,7 @@ fn permit(
     }
     let expected = proof::ask(context, request, terminal)?;
     // What was decided while the code was typed applies, to the methods that the code was asked for.
-    let fresh = Person::load(services.store, &account)?;
+    let fresh = Person::load(context.store(), context.account)?;
     if fresh.snapshot.generation != expected {
         return Err(StoreError::ChangedMeanwhile.into());
     }
@@ -94,23 +111,33 @@ fn permit(
     perform(&ManageRequest { context, peer }, request, terminal)
 }
 
-/// Refuses what is done on a server, if this machine is a host of a fleet and shares the account with it.
-fn check_sharing(services: Services<'_>, account: &Account) -> Result<(), RequestError> {
+/// On a host of a fleet, has a server carry out what users do with the record of a shared account. `None`: this machine does.
+fn relay_if_shared(
+    services: Services<'_>,
+    peer: Peer,
+    account: &Account,
+    request: &Request,
+    terminal: &mut dyn Terminal,
+) -> Result<Option<Done>, RequestError> {
     let rules = services.store.rules_in_force()?;
     let unavailable = |error: String| RequestError::new(Failure::Unavailable, error);
     let servers = services.fleet.servers(rules.fleet.as_ref(), services.store);
-    if account.uid == 0
-        || servers
-            .map_err(|error| unavailable(error.to_string()))?
-            .is_none()
-    {
-        return Ok(());
+    if account.uid == 0 {
+        return Ok(None);
     }
-    if shared::is_shared(rules.rulebook.machine(), account).map_err(PersonError::from)? {
-        let message = messages::DONE_ON_A_SERVER;
-        return Err(RequestError::new(Failure::NotPermitted, message));
+    let Some(servers) = servers.map_err(|error| unavailable(error.to_string()))? else {
+        return Ok(None);
+    };
+    if !shared::is_shared(rules.rulebook.machine(), account).map_err(PersonError::from)? {
+        return Ok(None);
     }
-    Ok(())
+    let act = own_record::act(request).filter(|_| peer.uid == account.uid);
+    let Some(act) = act else {
+        return Err(commands::DONE_ON_A_SERVER.into());
+    };
+    own_record::relay(&servers, services.store, account, act, terminal)
+        .map(Some)
+        .map_err(RequestError::from)
 }
 
 fn find_account(services: Services<'_>, peer: Peer, name: &str) -> Result<Account, RequestError> {

@@ -51,6 +51,55 @@ pub const IDENTITY_MISMATCH: Refusal = Refusal::hinted(
     "ask an administrator: 'twofa user remove' for the old account, or 'twofa user add' for the new one",
 );
 
+/// The administration of a shared account is a server's.
+pub const DONE_ON_A_SERVER: Refusal = Refusal::hinted(
+    Failure::NotPermitted,
+    "this account belongs to the fleet, and this is done on a fleet server",
+    "run this on a fleet server, or ask an administrator",
+);
+
+/// A host has no server that answers.
+pub const NO_SERVER: Refusal = Refusal::hinted(
+    Failure::Unavailable,
+    "no server of the fleet can be reached, so nothing was changed",
+    "try again later; the system log says why",
+);
+
+/// The server went away in the middle.
+pub const SERVER_LOST: Refusal = Refusal::hinted(
+    Failure::Unavailable,
+    "the connection to the fleet's server was lost",
+    "see 'twofa status' for what was changed, and run the command again",
+);
+
+/// A host and its server do not understand each other.
+pub const OTHER_VERSION: Refusal = Refusal::hinted(
+    Failure::Failed,
+    "the fleet's server has another version of twofa, whose answer this host cannot read",
+    "run this on a fleet server, or ask an administrator",
+);
+
+/// A host may not have this done, whether the person exists or not.
+pub const NOT_ON_THIS_HOST: Refusal = Refusal::hinted(
+    Failure::NotPermitted,
+    "the fleet does not allow this on this host",
+    "run this on a fleet server, or ask an administrator",
+);
+
+/// The policy has changes made on servers.
+pub const CHANGES_ON_SERVERS: Refusal = Refusal::hinted(
+    Failure::NotPermitted,
+    "the fleet's policy allows changes on its servers only (fleet.changes)",
+    "run this on a fleet server, or ask an administrator",
+);
+
+/// Nothing that is enrolled could prove who asks.
+pub const NOTHING_PROVES_ON_HOST: Refusal = Refusal::hinted(
+    Failure::NotPermitted,
+    "nothing is enrolled that could prove on this host that it is you",
+    "ask an administrator for an invitation, and log in with it",
+);
+
 /// The first prompt was not answered.
 pub const NO_CODE_ENTERED: Refusal = Refusal::new(
     Failure::Denied,

@@ -355,6 +355,11 @@ pub fn new_app(user: &str, label: &str) -> String {
 /// What a code is for that permits a change.
 pub const CHANGE_PURPOSE: &str = "change how you log in";
 
+/// What a code is for that a change on the host `host` of the fleet takes.
+pub fn change_purpose_on(host: &str) -> String {
+    format!("{CHANGE_PURPOSE}, asked for on {host}")
+}
+
 /// What a code is for that confirms an address.
 pub const CONFIRM_PURPOSE: &str = "confirm that this address is yours";
 

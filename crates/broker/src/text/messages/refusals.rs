@@ -146,9 +146,6 @@ pub const TOO_MUCH_OF_A_HOST: &str =
 /// A host asks about uid 0.
 pub const ROOT_IS_LOCAL: &str = "The fleet does not decide about root.";
 
-/// The administration of a shared account is a server's.
-pub const DONE_ON_A_SERVER: &str = "this account belongs to the fleet: run this on a fleet server";
-
 /// A token lets no server join.
 pub const SERVER_TOKEN_REFUSED: &str = "the token has been used, has expired, or is none for a server; 'twofa server add' issues a new one";
 

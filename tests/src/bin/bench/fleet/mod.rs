@@ -29,6 +29,8 @@ const SMALL: usize = 60;
 const LARGE: usize = 100_000;
 const HOSTS: usize = 1_000;
 const CONVERSATIONS: usize = 10_000;
+/// People who are enough for [`many`].
+const MANY: usize = 31_000;
 const RATE: f64 = 1500.0;
 
 /// Measures, and returns the report.
@@ -41,6 +43,23 @@ pub fn measure(disk: &Path, rounds: usize, progress: &dyn Fn(&str)) -> String {
     let mut large = rates(&mut figures, disk, &users, LARGE, progress);
     many(&mut figures, &mut large, progress);
     let mut report = String::from("# twofa: a fleet over PostgreSQL\n\n");
+    for (name, value) in Facts::gather(disk, &load).0 {
+        report += &format!("- {name}: {value}\n");
+    }
+    report + &format!("\n{}", figures.0)
+}
+
+/// Measures only a thousand hosts and ten thousand conversations.
+pub fn measure_many(disk: &Path, progress: &dyn Fn(&str)) -> String {
+    let load = facts::load();
+    let users = Users::make();
+    let mut figures = Figures(Table::new(&["figure", "measured", "wanted", ""]));
+    progress("enrolling people and moving them to PostgreSQL");
+    let folder = tempfile::tempdir_in(disk).expect("a folder for a store");
+    let store = people::fill(folder.path(), MANY, &[]);
+    let mut server = Server::make(disk, &users, &store, "127.0.0.1");
+    many(&mut figures, &mut server, progress);
+    let mut report = String::from("# twofa: many hosts of a fleet over PostgreSQL\n\n");
     for (name, value) in Facts::gather(disk, &load).0 {
         report += &format!("- {name}: {value}\n");
     }
@@ -248,6 +267,11 @@ fn many(figures: &mut Figures, server: &mut Server, progress: &dyn Fn(&str)) {
         server.status("Threads"),
         0,
         200.0,
+    );
+    figures.note(
+        "descriptors of the server meanwhile",
+        server.descriptors(),
+        0,
     );
     figures.note(
         "server resident meanwhile, MB",

@@ -119,6 +119,14 @@ impl Server {
         line.and_then(|line| line.split_whitespace().next()?.parse().ok())
             .expect("a field of proc(5)")
     }
+
+    /// The descriptors that it has open.
+    pub fn descriptors(&self) -> f64 {
+        let count = self
+            .machine
+            .run("ls /proc/$(cat /run/server.pid)/fd | wc -l");
+        count.ok().stdout.trim().parse().expect("a number")
+    }
 }
 
 /// What a login costs.

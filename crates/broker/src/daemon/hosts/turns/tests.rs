@@ -65,7 +65,7 @@ fn answer_as(bench: &Bench, key: [u8; 32], number: u32, typed: &str) -> Vec<From
         deadline: 15_000,
         answer: Some(Secret::from(typed)),
     };
-    go_on(bench.services(), key, &host, &answer).unwrap()
+    go_on(bench.services(), &Seats::default(), key, &host, &answer).unwrap()
 }
 
 fn answer(bench: &Bench, number: u32, typed: &str) -> Vec<FromServer> {
@@ -286,7 +286,7 @@ fn a_certificate_that_ends_while_a_code_is_typed_lets_nobody_in() {
         deadline: 15_000,
         answer: Some(Secret::from(bench.mailbox.code().as_str())),
     };
-    let said = go_on(bench.services(), key, &host, &answer);
+    let said = go_on(bench.services(), &Seats::default(), key, &host, &answer);
     assert!(matches!(said, Err(StoreError::HostRefused)), "{said:?}");
     assert_eq!(passes(&bench), 0);
 }
