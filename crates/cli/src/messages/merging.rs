@@ -44,6 +44,7 @@ pub(crate) const fn matter_name(matter: &Matter) -> &'static str {
 }
 
 /// What was found of somebody, and what is done about it.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn matter(matter: &Matter) -> (String, String) {
     let not_merged = || "not merged".to_owned();
     match matter {
