@@ -67,7 +67,7 @@ pub enum RotateKeyCommand {
     /// Where there are other servers, each must have the new key first: the command says how, and goes on when it is called
     /// again. If it is interrupted, call it again.
     #[command(
-        after_help = "Example, with a second server:\n  twofa fleet rotate key start\n  twofa server add srv2.example.com --again\n  twofa server join              # on srv2.example.com\n  twofa fleet rotate key start\n  twofa fleet rotate key finish  # on each server"
+        after_help = "Example:\n  twofa fleet rotate key start\n\nWith a second server, then run there what the first of these prints a token for:\n  twofa server add srv2.example.com --again\n  twofa server join\n\nThen here:\n  twofa fleet rotate key start"
     )]
     Start,
     /// Show which keys there are and how much each encrypts
