@@ -52,6 +52,7 @@ help:
 	@echo 'make deb       build the packages for Debian and Ubuntu, in target/deb'
 	@echo 'make rpm       build the packages for Fedora and EL, in target/rpm'
 	@echo 'make test-booted    a server from installation to removal, with real logins, on a booted Debian 13 (root)'
+	@echo 'make test-ansible   the Ansible role, against three booted systems that are thrown away (root)'
 	@echo 'make test-packages  install, upgrade and remove them on booted systems that are thrown away (root)'
 
 .PHONY: dependencies
@@ -107,6 +108,9 @@ phonenumbers: dependencies
 .PHONY: debian13
 debian13:
 	tests/install-debian13
+
+# Most tests wait, for a prompt or a process, so more of them are run at once than there are processors.
+test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' "$$(nproc)")
 
 .PHONY: test
 test: dependencies contract-tools phonenumbers
@@ -260,6 +264,16 @@ test-booted:
 	@$(if $(ROOT),,echo 'make test-booted boots a system, which needs root: run it with sudo.'; exit 1)
 	@ls '$(TARGET)'/deb/*.deb >/dev/null 2>&1 || { echo 'There are no packages yet: run "make deb" first.'; exit 1; }
 	TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' python3 -B packaging/tests/test_booted.py
+
+# The Ansible role: three systems are booted, one becomes a server and two its hosts, and ssh to them asks for a code.
+.PHONY: test-ansible
+test-ansible:
+	@$(if $(ROOT),,echo 'make test-ansible boots systems, which needs root: run it with sudo.'; exit 1)
+	@ls '$(TARGET)'/deb/*.deb >/dev/null 2>&1 || { echo 'There are no packages yet: run "make deb" first.'; exit 1; }
+	packaging/tests/install-ansible '$(TARGET)/ansible'
+	PATH='$(abspath $(TARGET)/ansible/bin)':"$$PATH" ansible-lint --offline packaging/ansible
+	PATH='$(abspath $(TARGET)/ansible/bin)':"$$PATH" TWOFA_PACKAGES='$(abspath $(TARGET)/deb)' \
+	  python3 -B packaging/tests/test_ansible.py
 
 # Compiles the SELinux module, links it with a real policy and looks at what that allows.
 .PHONY: check-selinux

@@ -14,7 +14,9 @@ import time
 SUITE = os.environ.get("SUITE", "trixie")
 CACHE = pathlib.Path(os.environ.get("TWOFA_CACHE", "/var/cache/twofa-packages"))
 INCLUDED = (
-    "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,sudo,login,iproute2,procps,pamtester,oathtool"
+    "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,sudo,login,iproute2,procps,pamtester,oathtool,"
+    # What Ansible needs on a system.
+    "python3,python3-apt"
 )
 DEADLINE = 60
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,7 +32,7 @@ mount -t tmpfs tmpfs /run/systemd/nspawn
 status=133
 while [ $status = 133 ]; do
     status=0
-    systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$1/root" --machine=vm --private-network \\
+    systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$1/root" --machine="$4" "$5" \\
         --bind-ro="$3:/packages" --console=pipe || status=$?
 done
 """
@@ -85,7 +87,8 @@ def observe(script, name):
 class Machine:
     """It has the user alice, whose password is "first factor". /packages has the directories old and new."""
 
-    def __init__(self, packages):
+    def __init__(self, packages, name="vm", network=None):
+        """Its network is the namespace of that path, or one of its own."""
         # The half minute of the last code that was used.
         self.used_at = 0
         # The number of the last code of an app that counts them.
@@ -95,7 +98,8 @@ class Machine:
         self.nspawn = subprocess.Popen(
             # All of it ends with this process: systemd-nspawn that is killed leaves its system behind.
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-            + ["sh", "-c", BOOT, "boot", self.folder.name, tree(), packages],
+            + ["sh", "-c", BOOT, "boot", self.folder.name, tree(), packages, name]
+            + [f"--network-namespace-path={network}" if network else "--private-network"],
             stdin=subprocess.DEVNULL,
             stdout=self.console,
             stderr=subprocess.STDOUT,
