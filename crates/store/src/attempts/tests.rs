@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{Bench, alice, origin};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use twofa_core::user::EnrolledApp;
 use twofa_core::{BackupCode, BackupSet};
@@ -150,7 +151,7 @@ fn a_panic_while_a_code_is_verified_leaves_nothing_and_the_store_goes_on() {
         settlement: Settlement::Now(None),
     };
     let verify = |_: &User| -> Result<CodeProof, RefusalReason> { panic!("a defect") };
-    let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let tried = catch_unwind(AssertUnwindSafe(|| {
         store.try_code(attempt, bench.now, verify)
     }));
     assert!(tried.is_err());
@@ -174,8 +175,10 @@ fn race_for_step(bench: &Bench, store: &Store, step: u64) -> usize {
     let other = Store::open(bench.location.clone()).unwrap();
     let start = Barrier::new(64);
     let racer = |store| {
-        let known = Store::snapshot(store, &alice()).unwrap();
+        let known = Store::snapshot(store, &alice());
+        // Those who fail come to the start as well, or the others would wait for them for ever.
         start.wait();
+        let known = known.unwrap();
         type_step_knowing(store, &known, &origin(), bench.now, step)
     };
     let outcomes: Vec<_> = std::thread::scope(|scope| {
@@ -286,8 +289,10 @@ fn race(
     let before = store.snapshot(&alice()).unwrap().user.throttle.attempts;
     let start = Barrier::new(64);
     let racer = || {
-        let attempt = attempt(store, bench);
+        let counted = catch_unwind(AssertUnwindSafe(|| attempt(store, bench)));
+        // Those who fail come to the start as well, or the others would wait for them for ever.
         start.wait();
+        let attempt = counted.unwrap();
         (attempt.number, try_it(attempt))
     };
     let results: Vec<_> = std::thread::scope(|scope| {
