@@ -103,7 +103,7 @@ fn passes(
     let tried = store.try_code(attempt, now, |user| {
         match check_app_code(&user.apps, code, None, now) {
             AppCodeOutcome::Accepted { app, count } => Ok(CodeProof::App { app: app.id, count }),
-            _ => Err(RefusalReason::WrongCode),
+            AppCodeOutcome::Refused { .. } => Err(RefusalReason::WrongCode),
         }
     })?;
     Ok(matches!(tried, CodeOutcome::Right(_)))
