@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Policy, Timestamp, User};
 use twofa_delivery::Sender;
-use twofa_store::{Origin, Store};
+use twofa_store::{AtHand, Origin, Store};
 
 use crate::deferred::Deferred;
 use crate::fleet::membership::Membership;
@@ -29,9 +29,16 @@ pub struct Services<'a> {
     pub clock: fn() -> Timestamp,
     /// When the one who asked stops waiting for what is being done; `None`: not before the usual time.
     pub deadline: Option<Instant>,
+    /// What was read of the account with the message that is replied to, if it is a host's.
+    pub at_hand: Option<&'a AtHand>,
 }
 
-impl Services<'_> {
+impl<'a> Services<'a> {
+    /// What was read of `account` with the message, if anything was.
+    pub fn at_hand_of(&self, account: &Account) -> Option<&'a AtHand> {
+        self.at_hand.filter(|at_hand| at_hand.account == *account)
+    }
+
     /// The time now.
     pub fn now(&self) -> Timestamp {
         (self.clock)()

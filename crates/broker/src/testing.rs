@@ -381,6 +381,7 @@ impl Bench {
             deferred: &self.deferred,
             clock,
             deadline: None,
+            at_hand: None,
         }
     }
 

@@ -3,10 +3,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::DerefMut;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::{AcceptedAlert, Acceptor};
 use rustls::{
@@ -198,13 +200,10 @@ impl ToServer {
 
     /// Whether nothing has come from the server, not even its end. Between two conversations nothing should.
     pub fn is_quiet(&mut self) -> bool {
-        let socket = &self.0.sock.socket;
-        let mut byte = [0];
-        let peeked = socket
-            .set_nonblocking(true)
-            .and_then(|()| socket.peek(&mut byte));
-        let is_blocking_again = socket.set_nonblocking(false).is_ok();
-        matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock) && is_blocking_again
+        let socket = self.0.sock.socket.as_raw_fd();
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        let peeked = recv(socket, &mut [0], flags);
+        peeked == Err(Errno::EAGAIN)
     }
 }
 
@@ -216,10 +215,7 @@ impl ToHost {
         if unread.plaintext_bytes_to_read() > 0 {
             return Ok(true);
         }
-        sock.socket.set_nonblocking(true)?;
-        let read = conn.read_tls(&mut sock.socket);
-        sock.socket.set_nonblocking(false)?;
-        match read {
+        match conn.read_tls(&mut AtOnce(&sock.socket)) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -244,6 +240,15 @@ impl TimedSocket {
     }
 }
 
+/// Reads what is there, and waits for nothing.
+struct AtOnce<'a>(&'a TcpStream);
+
+impl Read for AtOnce<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?)
+    }
+}
+
 impl Read for TimedSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket.set_read_timeout(Some(self.time_left()?))?;
@@ -253,7 +258,14 @@ impl Read for TimedSocket {
 
 impl Write for TimedSocket {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(Some(self.time_left()?))?;
+        let left = self.time_left()?;
+        // There is nearly always room, and then there is no time to be set.
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match send(self.socket.as_raw_fd(), buffer, flags) {
+            Err(Errno::EAGAIN) => {}
+            sent => return Ok(sent?),
+        }
+        self.socket.set_write_timeout(Some(left))?;
         self.socket.write(buffer)
     }
 

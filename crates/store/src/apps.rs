@@ -172,7 +172,7 @@ mod tests {
             assert_eq!(found(), [(None, true), (Some(0), true), (Some(7), true)]);
         }
         let marked = store.change(&origin(), bench.now, |tx| apps::mark_used(tx.db, 3, 9));
-        assert!(marked.unwrap());
+        marked.unwrap();
         assert_eq!(found()[2], (Some(9), false));
     }
 

@@ -34,7 +34,7 @@ use crate::model::ticket::Settlement;
 use crate::snapshot::UserSnapshot;
 use crate::sql::fleet::{self as sql_fleet, HostAttempt};
 use crate::sql::users::UserRecord;
-use crate::sql::{apps, backup_codes, sends, unproved, users};
+use crate::sql::{Ahead, Db, apps, backup_codes, sends, unproved, users};
 use crate::tx::Tx;
 
 /// Where an attempt is counted.
@@ -156,7 +156,8 @@ impl Store {
             known,
             settlement,
         } = attempt;
-        self.change(origin, now, |tx| {
+        let ahead = || attempt_ahead(account, known, origin);
+        self.change_ahead(ahead, origin, now, |tx| {
             let Some(record) = tx.find(account)? else {
                 return Ok(CodeOutcome::Unknown);
             };
@@ -273,6 +274,19 @@ impl Store {
     }
 }
 
+/// What an attempt asks, the person first, whose row it locks.
+fn attempt_ahead(account: &Account, known: &UserSnapshot, origin: &Origin) -> Vec<Ahead> {
+    let mut ahead = vec![users::find_ahead(account)];
+    if let Some(user) = known.generation.user() {
+        let key = origin.host.as_ref().and_then(|host| host.key.as_ref());
+        ahead.extend(key.map(|key| sql_fleet::throttle_ahead(user, key)));
+        ahead.push(fleet::lock_ahead(user));
+        ahead.push(Db::data_version_ahead());
+        ahead.push(apps::all_ahead(account));
+    }
+    ahead
+}
+
 /// How a code that was used is recorded as a login.
 struct Settled<'a> {
     settlement: Settlement<'a>,
@@ -343,6 +357,7 @@ pub(crate) fn attempts_before(
     if let Some(lock) = record.throttle.lock(tx.now) {
         return Ok(Err(lock));
     }
+    // Asked once, though it is both.
     let on_host = throttle_on_host(tx, record.id)?;
     let lock = fleet::lock(tx, record.id, on_host)?;
     let before = match (tally, on_host) {
@@ -490,12 +505,10 @@ fn use_up(
             return Ok(Proof::SentCode { channel });
         }
     };
-    let is_marked = apps::mark_used(tx.db, app, stored_count(count)?)?;
-    let app = user.apps.iter().find(|enrolled| enrolled.id == app);
+    apps::mark_used(tx.db, app, stored_count(count)?)?;
     // What was verified is what was read in this very transaction.
-    let app = app
-        .filter(|_| is_marked)
-        .ok_or(StoreError::ChangedMeanwhile)?;
+    let app = user.apps.iter().find(|enrolled| enrolled.id == app);
+    let app = app.ok_or(StoreError::ChangedMeanwhile)?;
     Ok(Proof::App {
         label: app.label.clone(),
     })

@@ -4,11 +4,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::error::StoreError;
 use crate::location::{FileId, Location, Snapshot};
-use crate::sql::Db;
 use crate::sql::postgres::pool::Pool;
 use crate::sql::sqlite::connection::{self, Connection};
 use crate::sql::sqlite::pragmas::{self, Synchronous, set_synchronous};
 use crate::sql::sqlite::schema::Schema;
+use crate::sql::{Ahead, Db};
 
 /// The longest log that [`FileBacking::leave_short_log`] leaves, in bytes. The next process that opens the store reads all of it,
 /// which takes about a microsecond for a page; a login writes four pages or five.
@@ -26,9 +26,18 @@ impl Backing {
         &self,
         work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.view_ahead(Vec::new, work)
+    }
+
+    /// The same, where a server is asked some things `ahead`.
+    pub(crate) fn view_ahead<T>(
+        &self,
+        ahead: impl FnOnce() -> Vec<Ahead>,
+        work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match self {
             Self::File(file) => file.view(work),
-            Self::Server(pool) => pool.view(work),
+            Self::Server(pool) => pool.view_ahead(&ahead(), work),
         }
     }
 
@@ -38,9 +47,21 @@ impl Backing {
         synchronous: Synchronous,
         work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.transact_ahead(synchronous, Vec::new, work)
+    }
+
+    /// The same, where a server is asked some things `ahead`.
+    pub(crate) fn transact_ahead<T>(
+        &self,
+        synchronous: Synchronous,
+        ahead: impl FnOnce() -> Vec<Ahead>,
+        work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match self {
             Self::File(file) => file.transact(synchronous, work),
-            Self::Server(pool) => pool.transact(synchronous == Synchronous::Full, work),
+            Self::Server(pool) => {
+                pool.transact_ahead(synchronous == Synchronous::Full, &ahead(), work)
+            }
         }
     }
 

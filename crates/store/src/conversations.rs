@@ -13,8 +13,8 @@ use crate::error::StoreError;
 use crate::event::{Answering, Origin, RefusalReason};
 use crate::host_in_force::find_in_force;
 use crate::sql::conversations::{self, ConversationRecord};
-use crate::sql::fleet;
-use crate::tx::Tx;
+use crate::sql::fleet::{self, Host};
+use crate::tx::{Tx, View};
 
 /// How long the verdict on the last answer is kept, in seconds: for a host that did not get it.
 const KEPT: u64 = 60;
@@ -132,9 +132,14 @@ impl Store {
             is_over: false,
             until: new.until,
         };
-        self.change_unsynced(origin, now, |tx| {
-            conversations::insert(tx.db, &record, MOST_OF_A_HOST, MOST_OF_AN_ACCOUNT)
-        })
+        let begun = self.change_unsynced(origin, now, |tx| {
+            let refused = || StoreError::AnsweredMeanwhile;
+            conversations::insert(tx.db, &record, MOST_OF_A_HOST, MOST_OF_AN_ACCOUNT, refused)
+        });
+        match begun {
+            Err(StoreError::AnsweredMeanwhile) => Ok(false),
+            begun => begun.map(|()| true),
+        }
     }
 
     /// The conversation of this id with the host whose certificate has `key`; `None`: there is none, it has ended, or it is
@@ -147,9 +152,7 @@ impl Store {
     ) -> Result<Option<Conversation>, StoreError> {
         self.read(|view| {
             let host = find_in_force(view.db, key, now)?;
-            let found = conversations::find(view.db, id)?;
-            let found = found.filter(|found| found.host == host.id && now < found.until);
-            found.map(Conversation::try_from).transpose()
+            conversation_of(view, id, &host, now)
         })
     }
 
@@ -198,6 +201,18 @@ impl Store {
             Ok(given_up)
         })
     }
+}
+
+/// The conversation of this id with `host`, unless it has ended.
+pub(crate) fn conversation_of(
+    view: &View<'_>,
+    id: &[u8; 16],
+    host: &Host,
+    now: Timestamp,
+) -> Result<Option<Conversation>, StoreError> {
+    let found = conversations::find(view.db, id)?;
+    let found = found.filter(|found| found.host == host.id && now < found.until);
+    found.map(Conversation::try_from).transpose()
 }
 
 impl TryFrom<ConversationRecord> for Conversation {
@@ -261,10 +276,7 @@ impl Tx<'_> {
         };
         let (is_over, until) = self.end_of(verdict);
         let text = as_text(verdict)?;
-        let is_recorded = conversations::set_verdict(self.db, answering, &text, is_over, until)?;
-        is_recorded
-            .then_some(())
-            .ok_or(StoreError::AnsweredMeanwhile)
+        conversations::set_verdict(self.db, answering, &text, is_over, until)
     }
 
     /// Whether the conversation is over, and until when it is kept.

@@ -9,20 +9,21 @@ use twofa_core::Timestamp;
 use crate::backing::{Backing, FileBacking};
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
-use crate::host_in_force::check_host;
+use crate::host_in_force::{check_host, host_ahead};
 use crate::journal::JournalState;
 use crate::location::{Location, Owner};
 use crate::model::device::PruningState;
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
 use crate::seen_mark::SeenMark;
-use crate::sql::Db;
 use crate::sql::postgres::address::Address;
+use crate::sql::postgres::pipeline::Traffic;
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::schema::{self, State};
 use crate::sql::postgres::watch::Watch;
 use crate::sql::sqlite::pragmas::{self, Synchronous};
 use crate::sql::sqlite::schema::Schema;
+use crate::sql::{Ahead, Db};
 use crate::tx::{Tx, View};
 
 /// An open store, shared between threads.
@@ -195,6 +196,20 @@ impl Store {
         self.backing.view(|db| work(&self.view(db)))
     }
 
+    /// The same. A server is asked `ahead` what `work` is going to ask, as far as that is known.
+    pub(crate) fn read_ahead<T>(
+        &self,
+        ahead: impl FnOnce() -> Vec<Ahead>,
+        work: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.backing.view_ahead(ahead, |db| work(&self.view(db)))
+    }
+
+    /// What was sent to the database on a server since this was opened, by transactions that have ended.
+    pub fn traffic(&self) -> Traffic {
+        self.server().map(Pool::traffic).unwrap_or_default()
+    }
+
     /// Whether notices may have been queued since this was asked last, as far as anything was read meanwhile.
     pub fn may_have_notices(&self) -> bool {
         // What other servers queue is not noticed here.
@@ -244,7 +259,18 @@ impl Store {
         now: Timestamp,
         work: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.log(Synchronous::Full, origin, now, work)
+        self.change_ahead(Vec::new, origin, now, work)
+    }
+
+    /// The same. A server is asked `ahead` what `work` is going to ask, as far as that is known.
+    pub(crate) fn change_ahead<T>(
+        &self,
+        ahead: impl FnOnce() -> Vec<Ahead>,
+        origin: &Origin,
+        now: Timestamp,
+        work: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.log(Synchronous::Full, ahead, origin, now, work)
     }
 
     /// Like [`Store::change`], but what is committed is on disk only with the next one. Until then everybody sees it, and a
@@ -255,19 +281,26 @@ impl Store {
         now: Timestamp,
         work: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.log(Synchronous::Normal, origin, now, work)
+        self.log(Synchronous::Normal, Vec::new, origin, now, work)
     }
 
     /// Runs `work`, and tells the listener what it has logged.
     fn log<T>(
         &self,
         synchronous: Synchronous,
+        ahead: impl FnOnce() -> Vec<Ahead>,
         origin: &Origin,
         now: Timestamp,
         work: impl Fn(&Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let happened = RefCell::<Vec<Happening>>::default();
-        let value = self.transact(synchronous, |view| {
+        // The host after what is locked, so that it is that of the moment from which on nobody else is in the way.
+        let host = origin.host.as_ref();
+        let ahead = || {
+            let host = host.and_then(|host| host_ahead(host, now));
+            ahead().into_iter().chain(host).collect()
+        };
+        let value = self.transact(synchronous, ahead, |view| {
             // What an earlier try logged did not happen.
             happened.take();
             if let Some(host) = &origin.host {
@@ -292,7 +325,7 @@ impl Store {
         &self,
         work: impl Fn(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.transact(Synchronous::Full, |view| work(&view))
+        self.transact(Synchronous::Full, Vec::new, |view| work(&view))
     }
 
     /// Like [`Store::change_unsynced`], for bookkeeping that is not logged.
@@ -300,15 +333,17 @@ impl Store {
         &self,
         work: impl Fn(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.transact(Synchronous::Normal, |view| work(&view))
+        self.transact(Synchronous::Normal, Vec::new, |view| work(&view))
     }
 
     fn transact<T>(
         &self,
         synchronous: Synchronous,
+        ahead: impl FnOnce() -> Vec<Ahead>,
         work: impl Fn(View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.backing.transact(synchronous, |db| work(self.view(db)))
+        self.backing
+            .transact_ahead(synchronous, ahead, |db| work(self.view(db)))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::host_in_force::find_in_force;
 use crate::policy::{drop_defaults, record_changes};
+use crate::sql::Ahead;
 use crate::sql::fleet::{self, Failures, Host, HostRights, JoinedFleet};
 use crate::sql::fleet_policy::delete_known;
 use crate::sql::join_keys;
@@ -247,6 +248,11 @@ pub(crate) fn record_joined(
     tx.record(None, &Event::FleetJoined { name })?;
     drop_defaults(tx)?;
     fleet_policy::adopt(tx, policy).map(drop)
+}
+
+/// What [`lock`] asks.
+pub(crate) fn lock_ahead(user: i64) -> Ahead {
+    fleet::failures_ahead(user, MOST_OF_A_HOST)
 }
 
 /// The lock that wrong codes on hosts cause everywhere for the user number `user`, or on the host for which `tx` is, where the

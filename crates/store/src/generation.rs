@@ -15,6 +15,11 @@ pub struct Generation(Option<(i64, u64)>);
 impl Generation {
     /// Of a user of whom nothing is known.
     pub(crate) const UNKNOWN: Self = Self(None);
+
+    /// The id of the user; `None`: nothing was known of them.
+    pub(crate) fn user(self) -> Option<i64> {
+        self.0.map(|(user, _)| user)
+    }
 }
 
 impl From<&UserRecord> for Generation {

@@ -4,8 +4,8 @@ use twofa_core::Timestamp;
 
 use crate::error::StoreError;
 use crate::event::FleetHost;
-use crate::sql::Db;
 use crate::sql::fleet::{self, Host};
+use crate::sql::{Ahead, Db};
 
 /// Refuses what `host` asks for unless its key is in force at this moment of this transaction.
 pub(crate) fn check_host(db: &Db<'_>, host: &FleetHost, now: Timestamp) -> Result<(), StoreError> {
@@ -16,6 +16,11 @@ pub(crate) fn check_host(db: &Db<'_>, host: &FleetHost, now: Timestamp) -> Resul
     } else {
         Err(StoreError::HostRefused)
     }
+}
+
+/// What [`check_host`] asks.
+pub(crate) fn host_ahead(host: &FleetHost, now: Timestamp) -> Option<Ahead> {
+    host.key.map(|key| fleet::find_by_key_ahead(&key, now))
 }
 
 /// The host whose key this is, if that is in force.

@@ -11,7 +11,7 @@ use crate::event::{Event, Origin};
 use crate::host_in_force::find_in_force;
 use crate::sql::fleet::{self, Host};
 use crate::sql::host_limits;
-use crate::tx::Tx;
+use crate::tx::{Tx, View};
 
 const HOUR: u64 = 3_600;
 /// People of a host who are listed at most.
@@ -40,17 +40,7 @@ impl Store {
     ) -> Result<HostAdmission, StoreError> {
         let settled = self.read(|view| {
             let host = find_in_force(view.db, key, now)?;
-            if host.cut_off_at.is_some() {
-                let has_passed = host_limits::has_passed(view.db, &host.id, account)?;
-                return Ok(Some(if has_passed {
-                    HostAdmission::Admitted
-                } else {
-                    HostAdmission::CutOff
-                }));
-            }
-            let asked_at = host_limits::asked_at(view.db, &host.id, account)?;
-            let is_counted = asked_at.is_some_and(|at| now.before(HOUR) < at);
-            Ok(is_counted.then_some(HostAdmission::Admitted))
+            settled_admission(view, &host, key, account, now)
         })?;
         match settled {
             Some(settled) => Ok(settled),
@@ -91,6 +81,39 @@ impl Store {
     }
 }
 
+/// Whether `host`, which has this `key`, may ask about `account`, as far as nothing must be counted to say so.
+pub(crate) fn settled_admission(
+    view: &View<'_>,
+    host: &Host,
+    key: &[u8; 32],
+    account: &Account,
+    now: Timestamp,
+) -> Result<Option<HostAdmission>, StoreError> {
+    if let Some(settled) = admission_if_cut_off(view, host, account)? {
+        return Ok(Some(settled));
+    }
+    let asked_at = host_limits::asked_at(view.db, key, account)?;
+    let is_counted = asked_at.is_some_and(|at| now.before(HOUR) < at);
+    Ok(is_counted.then_some(HostAdmission::Admitted))
+}
+
+/// Whether `host` may ask about `account`, if it is cut off.
+pub(crate) fn admission_if_cut_off(
+    view: &View<'_>,
+    host: &Host,
+    account: &Account,
+) -> Result<Option<HostAdmission>, StoreError> {
+    if host.cut_off_at.is_none() {
+        return Ok(None);
+    }
+    let has_passed = host_limits::has_passed(view.db, &host.id, account)?;
+    Ok(Some(if has_passed {
+        HostAdmission::Admitted
+    } else {
+        HostAdmission::CutOff
+    }))
+}
+
 fn count_person(
     tx: &Tx<'_>,
     key: &[u8; 32],
@@ -102,7 +125,7 @@ fn count_person(
     tx.db.lock("host-people", &id)?;
     let since = tx.now.before(HOUR);
     host_limits::forget_asked(tx.db, &id, since)?;
-    let is_known = host_limits::asked_at(tx.db, &id, account)?.is_some();
+    let is_known = host_limits::asked_at(tx.db, key, account)?.is_some();
     if is_known || host_limits::count_asked(tx.db, &id)? < most.into() {
         host_limits::note_asked(tx.db, &id, account, tx.now)?;
         return Ok(HostAdmission::Admitted);

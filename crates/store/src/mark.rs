@@ -15,6 +15,7 @@ use crate::model::mark::Mark;
 use crate::sql::postgres::marks;
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::watch::Watch;
+use crate::tx::View;
 
 /// How often a host's last mark is written at most. Servers write each of theirs.
 const HOST_INTERVAL: Duration = Duration::from_secs(60);
@@ -58,18 +59,16 @@ impl Store {
 
     /// Fails unless the database has had `mark`, which a host has seen. A store in a file has no marks.
     pub fn check_mark(&self, mark: &Mark) -> Result<(), StoreError> {
-        let is_last = || {
-            self.last_mark()
-                .is_ok_and(|last| last.as_ref() == Some(mark))
-        };
-        if !self.is_on_server() || is_last() {
+        if !self.must_be_known(mark) {
             return Ok(());
         }
-        if self.read(|view| marks::is_known(view.db, mark))? {
-            Ok(())
-        } else {
-            Err(StoreError::WentBack(mark.clone()))
-        }
+        self.read(|view| check_known(view, mark))
+    }
+
+    /// Whether a mark that a host has seen is to be looked for in the database: every transaction is to have our own last one.
+    pub(crate) fn must_be_known(&self, mark: &Mark) -> bool {
+        let last = self.last_mark();
+        self.is_on_server() && !last.is_ok_and(|last| last.as_ref() == Some(mark))
     }
 
     /// Has the clock of the database compared with `clock` at the beginning of each transaction.
@@ -83,5 +82,14 @@ impl Store {
     pub fn clock_ahead(&self) -> i64 {
         let watch = self.server().and_then(Pool::watch);
         watch.map_or(0, Watch::clock_ahead)
+    }
+}
+
+/// Fails unless the database has had `mark`.
+pub(crate) fn check_known(view: &View<'_>, mark: &Mark) -> Result<(), StoreError> {
+    if marks::is_known(view.db, mark)? {
+        Ok(())
+    } else {
+        Err(StoreError::WentBack(mark.clone()))
     }
 }

@@ -31,7 +31,7 @@ impl Tx<'_> {
     }
 
     fn delete_security_keys(&self, account: &Account, user: i64) -> Result<(), StoreError> {
-        for key in security_keys::all(self.db, user)? {
+        for key in security_keys::all(self.db, account)? {
             let label = key.label;
             self.record(Some(account), &Event::SecurityKeyRemoved { label })?;
         }

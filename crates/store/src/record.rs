@@ -11,7 +11,7 @@ use crate::event::{Event, EventFilter, Happening, LoggedEvent, Origin, StoredEve
 use crate::journal::{EventAnchor, leaf};
 use crate::notices;
 use crate::sql::event_filter;
-use crate::sql::events::{self, NewEvent};
+use crate::sql::events::{self, LoggedAs, NewEvent};
 use crate::tx::Tx;
 
 /// After about this many events the oldest of the current user are summed up, if there are too many.
@@ -58,7 +58,11 @@ impl Store {
 
 impl Tx<'_> {
     /// Logs `event`, queues the notice that the user gets of it, if any, and returns its number.
-    pub(crate) fn record(&self, user: Option<&Account>, event: &Event) -> Result<i64, StoreError> {
+    pub(crate) fn record(
+        &self,
+        user: Option<&Account>,
+        event: &Event,
+    ) -> Result<LoggedAs, StoreError> {
         let id = self.record_quietly(user, event)?;
         if let Some(user) = user
             && event.is_noticed()
@@ -73,11 +77,12 @@ impl Tx<'_> {
         &self,
         user: Option<&Account>,
         event: &Event,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<LoggedAs, StoreError> {
         let stored = StoredEvent::from(event);
-        let (id, anchor) = self.append(user, &stored)?;
-        if let (Some(user), Some(_)) = (user, &anchor)
-            && id % SUMMED_UP_EVERY == 0
+        let anchor = self.append(user, &stored)?;
+        let number = anchor.as_ref().map(|anchor| anchor.number);
+        if let (Some(user), Some(number)) = (user, number)
+            && number % SUMMED_UP_EVERY == 0
         {
             self.sum_up_old(user)?;
         }
@@ -87,20 +92,20 @@ impl Tx<'_> {
             origin: self.origin.clone(),
             anchor,
         });
-        Ok(id)
+        Ok(number.map_or(LoggedAs::Last, LoggedAs::Number))
     }
 }
 
 impl Tx<'_> {
-    /// Writes `event`. Returns its number and, if it has it already, its place in the journal.
+    /// Writes `event`. Returns its place in the journal, if it has it already.
     fn append(
         &self,
         user: Option<&Account>,
         event: &StoredEvent,
-    ) -> Result<(i64, Option<EventAnchor>), StoreError> {
+    ) -> Result<Option<EventAnchor>, StoreError> {
         if self.db.as_sqlite().is_some() {
             let anchor = self.append_to_journal(user, event, self.origin)?;
-            return Ok((anchor.number, Some(anchor)));
+            return Ok(Some(anchor));
         }
         let event = NewEvent {
             user,
@@ -110,7 +115,7 @@ impl Tx<'_> {
             is_synced: self.is_synced,
         };
         self.journal.note_written();
-        Ok((events::write(self.db, &event)?, None))
+        events::write(self.db, &event).map(|()| None)
     }
 
     /// Adds `event` of `origin` to the journal, and returns its place there.

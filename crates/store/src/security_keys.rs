@@ -26,7 +26,7 @@ impl Store {
     ) -> Result<Generation, StoreError> {
         self.change(origin, now, |tx| {
             let user = tx.unchanged(account, expected)?;
-            let known = security_keys::all(tx.db, user)?;
+            let known = security_keys::all(tx.db, account)?;
             if known.len() >= MOST_KEYS {
                 return Err(StoreError::TooManySecurityKeys);
             }

@@ -11,7 +11,7 @@ use crate::event::Missed;
 use crate::generation::Generation;
 use crate::rules::Rules;
 use crate::sql::users::UserRecord;
-use crate::sql::{apps, backup_codes, events, security_keys, users};
+use crate::sql::{Ahead, apps, backup_codes, events, security_keys, users};
 use crate::tx::View;
 
 /// All that a decision about a user needs, from one moment.
@@ -44,8 +44,28 @@ impl UserSnapshot {
 impl Store {
     /// The policy and what is known of `account`, as of one moment.
     pub fn snapshot(&self, account: &Account) -> Result<UserSnapshot, StoreError> {
-        self.read(|view| view.snapshot(account, view.find(account)?.as_ref()))
+        self.read_ahead(
+            || snapshot_ahead(account),
+            |view| view.snapshot(account, view.find(account)?.as_ref()),
+        )
     }
+}
+
+/// What a snapshot of `account` asks.
+pub(crate) fn snapshot_ahead(account: &Account) -> Vec<Ahead> {
+    let mut ahead = methods_ahead(account);
+    ahead.push(events::refused_since_pass_ahead(account));
+    ahead
+}
+
+/// The same without what was refused, which is said at the end of a login alone.
+pub(crate) fn methods_ahead(account: &Account) -> Vec<Ahead> {
+    vec![
+        users::find_ahead(account),
+        apps::all_ahead(account),
+        backup_codes::find_ahead(account),
+        security_keys::all_ahead(account),
+    ]
 }
 
 impl Store {
@@ -58,6 +78,22 @@ impl Store {
 impl View<'_> {
     /// The snapshot of `account`, which is `user` if anything is known of it.
     pub(crate) fn snapshot(
+        &self,
+        account: &Account,
+        user: Option<&UserRecord>,
+    ) -> Result<UserSnapshot, StoreError> {
+        let snapshot = self.snapshot_without_missed(account, user)?;
+        Ok(UserSnapshot {
+            missed: match user {
+                Some(_) => events::refused_since_pass(self.db, account)?,
+                None => None,
+            },
+            ..snapshot
+        })
+    }
+
+    /// The same without what was refused.
+    pub(crate) fn snapshot_without_missed(
         &self,
         account: &Account,
         user: Option<&UserRecord>,
@@ -76,11 +112,11 @@ impl View<'_> {
         Ok(UserSnapshot {
             rules,
             user: User {
-                backup: backup_codes::find(self.db, user.id)?,
-                security_keys: security_keys::all(self.db, user.id)?,
+                backup: backup_codes::find(self.db, account)?,
+                security_keys: security_keys::all(self.db, account)?,
                 ..self.user_with_apps(account, user)?
             },
-            missed: events::refused_since(self.db, account, user.passed_event)?,
+            missed: None,
             codes_shown_at: user.codes_shown_at,
             identity_mismatch: None,
             generation: Generation::from(user),
@@ -93,7 +129,7 @@ impl View<'_> {
         account: &Account,
         user: &UserRecord,
     ) -> Result<User, StoreError> {
-        let apps = apps::all(self.db, user.id)?
+        let apps = apps::all(self.db, account)?
             .into_iter()
             .map(|app| app_sealing::open_enrolled(self.key, account, app))
             .collect::<Result<_, _>>()?;

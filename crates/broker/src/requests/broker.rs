@@ -119,6 +119,7 @@ impl Broker {
             deferred,
             clock: *clock,
             deadline: None,
+            at_hand: None,
         }
     }
 

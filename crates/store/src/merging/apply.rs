@@ -209,7 +209,7 @@ fn write_methods(
         apps::set_key(tx.db, row, &sealed)?;
     }
     for (app, used) in &decision.used {
-        apps::mark_used(tx.db, *app, stored_count(*used)?)?;
+        apps::raise_used(tx.db, *app, stored_count(*used)?)?;
     }
     if let Some(set) = &decision.backup {
         backup_codes::insert(tx.db, user, set)?;

@@ -120,8 +120,8 @@ pub(super) fn load(view: &View<'_>, account: &Account) -> Result<Option<(i64, Th
         return Ok(None);
     };
     let user = User {
-        backup: backup_codes::find(view.db, record.id)?,
-        security_keys: security_keys::all(view.db, record.id)?,
+        backup: backup_codes::find(view.db, account)?,
+        security_keys: security_keys::all(view.db, account)?,
         ..view.user_with_apps(account, &record)?
     };
     let unproved = unproved::throttle(view.db, record.id)?;

@@ -101,8 +101,8 @@ fn read(view: &View<'_>, merged: &HashSet<i64>, now: Timestamp) -> Result<Vec<Kn
         Ok(Known {
             id,
             user: User {
-                backup: backup_codes::find(view.db, id)?,
-                security_keys: security_keys::all(view.db, id)?,
+                backup: backup_codes::find(view.db, &account)?,
+                security_keys: security_keys::all(view.db, &account)?,
                 ..view.user_with_apps(&account, &user.record)?
             },
             unproved: unproved::throttle(view.db, id)?,

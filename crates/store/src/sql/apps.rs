@@ -4,7 +4,7 @@
 use twofa_core::app::{OtpKind, Parameters};
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, Row, account_of, values};
+use super::{Ahead, Db, Row, account_of, values};
 use crate::error::StoreError;
 
 /// An app, its key sealed.
@@ -48,9 +48,17 @@ impl From<Parameters> for StoredParameters {
     }
 }
 
-/// The apps of `user` in the order in which they were enrolled.
-pub(crate) fn all(db: &Db<'_>, user: i64) -> Result<Vec<AppRecord>, StoreError> {
-    db.query_all("SELECT id, label, period, algorithm, digits, key, used, enrolled_at FROM app WHERE user = ?1 ORDER BY id", values![user], |row| {
+const ALL: &str = "SELECT id, label, period, algorithm, digits, key, used, enrolled_at FROM app
+                   WHERE user = (SELECT id FROM user WHERE name = ?1 AND uid = ?2) ORDER BY id";
+
+/// [`all`], to be asked later.
+pub(crate) fn all_ahead(account: &Account) -> Ahead {
+    Ahead::new(ALL, values![account.name, account.uid])
+}
+
+/// The apps of `account` in the order in which they were enrolled.
+pub(crate) fn all(db: &Db<'_>, account: &Account) -> Result<Vec<AppRecord>, StoreError> {
+    db.query_all(ALL, values![account.name, account.uid], |row| {
         Ok(AppRecord {
             id: row.get("id")?,
             label: row.get("label")?,
@@ -98,11 +106,19 @@ pub(crate) fn set_key(db: &Db<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Marks a step or counter used, if it is higher than any before it. Returns whether it was: of any number of
-/// transactions that mark the same one, one gets `true`.
-pub(crate) fn mark_used(db: &Db<'_>, id: i64, count: i64) -> Result<bool, StoreError> {
-    let sql = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
-    Ok(db.execute(sql, values![id, count])? == 1)
+const RAISE_USED: &str = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";
+
+/// Marks a step or counter used, which must be higher than any before it: of any number of transactions that mark the same one,
+/// one is committed.
+pub(crate) fn mark_used(db: &Db<'_>, id: i64, count: i64) -> Result<(), StoreError> {
+    db.must_change(RAISE_USED, values![id, count], || {
+        StoreError::ChangedMeanwhile
+    })
+}
+
+/// Marks a step or counter used, if it is higher than any before it.
+pub(crate) fn raise_used(db: &Db<'_>, id: i64, count: i64) -> Result<(), StoreError> {
+    db.execute_later(RAISE_USED, values![id, count])
 }
 
 /// Marks the step of `now` of each app, and `more` steps, used.

@@ -3,7 +3,7 @@
 use twofa_core::Account;
 use twofa_core::backup::{BackupSet, Cost, DIGEST_BYTES};
 
-use super::{Db, account_of, values};
+use super::{Ahead, Db, account_of, values};
 use crate::error::StoreError;
 
 /// The users who have backup codes.
@@ -13,24 +13,34 @@ pub(crate) fn owners(db: &Db<'_>) -> Result<Vec<Account>, StoreError> {
     db.query_all(sql, values![], account_of)
 }
 
-pub(crate) fn find(db: &Db<'_>, user: i64) -> Result<Option<BackupSet>, StoreError> {
-    let sql = "SELECT salt, memory_kib, passes FROM backup_set WHERE user = ?1";
-    let set = db.query_opt(sql, values![user], |row| {
-        Ok(BackupSet {
-            salt: row.get("salt")?,
-            cost: Cost {
-                memory_kib: row.get("memory_kib")?,
-                passes: row.get("passes")?,
-            },
-            unused: Vec::new(),
-        })
-    });
-    let Some(mut set) = set? else {
-        return Ok(None);
-    };
-    let sql = "SELECT digest FROM backup_code WHERE user = ?1";
-    set.unused = db.query_all(sql, values![user], |row| row.get("digest"))?;
-    Ok(Some(set))
+const FIND: &str = "SELECT salt, memory_kib, passes, digest
+                    FROM backup_set LEFT JOIN backup_code ON backup_code.user = backup_set.user
+                    WHERE backup_set.user = (SELECT id FROM user WHERE name = ?1 AND uid = ?2)";
+
+/// [`find`], to be asked later.
+pub(crate) fn find_ahead(account: &Account) -> Ahead {
+    Ahead::new(FIND, values![account.name, account.uid])
+}
+
+pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<BackupSet>, StoreError> {
+    let mut found: Option<BackupSet> = None;
+    db.each_of_few(FIND, values![account.name, account.uid], |row| {
+        let set = match &mut found {
+            Some(set) => set,
+            None => found.insert(BackupSet {
+                salt: row.get("salt")?,
+                cost: Cost {
+                    memory_kib: row.get("memory_kib")?,
+                    passes: row.get("passes")?,
+                },
+                unused: Vec::new(),
+            }),
+        };
+        set.unused
+            .extend(row.get::<Option<[u8; DIGEST_BYTES]>>("digest")?);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Adds a set where there is none.

@@ -2,7 +2,7 @@
 
 use twofa_core::Timestamp;
 
-use super::{Db, Row, Sql, values};
+use super::{Ahead, Db, Row, Sql, values};
 use crate::error::StoreError;
 use crate::event::Answering;
 
@@ -22,16 +22,21 @@ pub(crate) struct ConversationRecord {
     pub until: Timestamp,
 }
 
-const RECORD: &str =
-    "id, host, account, login, state, number, hash, verdict, reply, is_over, until";
+macro_rules! record {
+    () => {
+        "SELECT id, host, account, login, state, number, hash, verdict, reply, is_over, until FROM conversation"
+    };
+}
+const FIND: &str = concat!(record!(), " WHERE id = ?1");
 
-/// Adds a conversation, unless there is one of this id, or as many wait of this host (`of_host`) or this account as may.
+/// Adds a conversation. There must be none of this id, nor as many that wait of this host (`of_host`) or this account as may.
 pub(crate) fn insert(
     db: &Db<'_>,
     record: &ConversationRecord,
     of_host: u32,
     of_account: u32,
-) -> Result<bool, StoreError> {
+    otherwise: fn() -> StoreError,
+) -> Result<(), StoreError> {
     let sql = Sql::new(
         "INSERT INTO conversation (id, host, account, login, state, number, reply, is_over, until)
          SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7
@@ -47,7 +52,7 @@ pub(crate) fn insert(
                              OFFSET CAST(?9 AS bigint) - 1)
          ON CONFLICT (id) DO NOTHING",
     );
-    let inserted = db.execute(
+    db.must_change(
         sql,
         values![
             &record.id,
@@ -60,34 +65,38 @@ pub(crate) fn insert(
             of_host,
             of_account
         ],
-    )?;
-    Ok(inserted == 1)
+        otherwise,
+    )
+}
+
+/// [`find`], to be asked later.
+pub(crate) fn find_ahead(id: &[u8; 16]) -> Ahead {
+    Ahead::new(FIND, values![id])
 }
 
 pub(crate) fn find(db: &Db<'_>, id: &[u8; 16]) -> Result<Option<ConversationRecord>, StoreError> {
-    let sql = format!("SELECT {RECORD} FROM conversation WHERE id = ?1");
-    db.query_opt(&sql, values![id], record)
+    db.query_opt(FIND, values![id], record)
 }
 
-/// Records the verdict on an answer, if it is the next one. Says whether it is.
+/// Records the verdict on an answer, which must be the next one.
 pub(crate) fn set_verdict(
     db: &Db<'_>,
     answering: &Answering,
     verdict: &str,
     is_over: bool,
     until: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let Answering {
         conversation,
         number,
         hash,
     } = answering;
-    let changed = db.execute(
+    db.must_change(
         "UPDATE conversation SET number = ?2, hash = ?3, verdict = ?4, reply = NULL, is_over = ?5, until = ?6
          WHERE id = ?1 AND number = ?2 - 1 AND reply IS NOT NULL AND is_over = 0",
         values![conversation, *number, hash, verdict, is_over, until],
-    )?;
-    Ok(changed == 1)
+        || StoreError::AnsweredMeanwhile,
+    )
 }
 
 /// Replaces the verdict `before` on an answer that has no reply yet. Says whether that was it.
@@ -154,9 +163,8 @@ pub(crate) fn take_old(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<ConversationRecord>, StoreError> {
-    let sql =
-        format!("SELECT {RECORD} FROM conversation WHERE until <= ?1 ORDER BY until LIMIT ?2");
-    let mut old = db.query_all(Sql::from(&sql).locking(), values![now, limit], record)?;
+    let sql = concat!(record!(), " WHERE until <= ?1 ORDER BY until LIMIT ?2");
+    let mut old = db.query_all(Sql::from(sql).locking(), values![now, limit], record)?;
     let mut taken = Vec::new();
     for record in old.drain(..) {
         // Another server may have been quicker.

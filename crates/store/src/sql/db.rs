@@ -9,7 +9,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use super::postgres::session::Session;
 use super::sqlite::pragmas;
 use super::value::{Row, Value};
-use super::values;
+use super::{Ahead, values};
 use crate::error::StoreError;
 
 /// A statement. Most texts serve both engines; the parameters are `?1`, `?2` and so on in all of them.
@@ -39,6 +39,14 @@ impl<'a> Sql<'a> {
         }
     }
 
+    /// The same in a transaction that may write, or may not and locks nothing.
+    pub(super) fn in_change(self, is_change: bool) -> Self {
+        Self {
+            is_locking: self.is_locking && is_change,
+            ..self
+        }
+    }
+
     #[cfg(test)]
     pub(crate) const fn sqlite(&self) -> &'a str {
         self.sqlite
@@ -60,6 +68,8 @@ impl<'a> From<&'a String> for Sql<'a> {
         Self::new(text, text)
     }
 }
+
+const RULES_VERSION: &str = "SELECT version FROM rules_version";
 
 /// A transaction that statements run in.
 #[derive(Debug)]
@@ -104,11 +114,19 @@ impl<'a> Db<'a> {
     pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
         match self.0 {
             Engine::Sqlite(connection) => pragmas::data_version(connection),
-            Engine::Postgres { .. } => {
-                let sql = "SELECT version FROM rules_version";
-                self.query_one(sql, values![], |row| row.get("version"))
+            Engine::Postgres { session, is_change } => {
+                // A view is of one moment, of which the version is known since it began.
+                match session.rules_version().filter(|_| !is_change) {
+                    Some(version) => Ok(version),
+                    None => self.query_one(RULES_VERSION, values![], |row| row.get("version")),
+                }
             }
         }
+    }
+
+    /// [`Self::data_version`], which a change that knows the rules asks for.
+    pub(crate) fn data_version_ahead() -> Ahead {
+        Ahead::new(RULES_VERSION, values![])
     }
 
     /// Has all others who begin a change of the rules wait, and gives the rules another [`Self::data_version`]. SQLite does both
@@ -168,6 +186,36 @@ impl<'a> Db<'a> {
         }
     }
 
+    /// Runs a statement of which nothing depends on what it changes. PostgreSQL gets it with the next one that something depends
+    /// on, or with the commit.
+    pub(crate) fn execute_later<'s>(
+        &self,
+        sql: impl Into<Sql<'s>>,
+        values: &[Value<'_>],
+    ) -> Result<(), StoreError> {
+        let sql = sql.into();
+        match self.0 {
+            Engine::Sqlite(_) => self.execute(sql, values).map(drop),
+            Engine::Postgres { session, .. } => session.execute_later(sql, values, None),
+        }
+    }
+
+    /// Runs a statement that must change a row. If it changes none, nothing of the transaction happens, and what fails, this
+    /// call or the commit, fails with `otherwise`.
+    pub(crate) fn must_change<'s>(
+        &self,
+        sql: impl Into<Sql<'s>>,
+        values: &[Value<'_>],
+        otherwise: fn() -> StoreError,
+    ) -> Result<(), StoreError> {
+        let sql = sql.into();
+        match self.0 {
+            Engine::Sqlite(_) if self.execute(sql, values)? == 0 => Err(otherwise()),
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres { session, .. } => session.execute_later(sql, values, Some(otherwise)),
+        }
+    }
+
     /// Runs an `INSERT` of one row and returns the `id` that it got.
     pub(crate) fn insert<'s>(
         &self,
@@ -209,8 +257,7 @@ impl<'a> Db<'a> {
                 rows.next()?.map(|row| read(&Row::sqlite(row))).transpose()
             }
             Engine::Postgres { session, is_change } => {
-                let is_locking = sql.is_locking && is_change;
-                let rows = session.query(Sql { is_locking, ..sql }, values)?;
+                let rows = session.query(sql.in_change(is_change), values)?;
                 rows.first()
                     .map(|row| read(&Row::postgres(row)))
                     .transpose()

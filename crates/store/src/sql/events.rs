@@ -3,7 +3,7 @@
 use twofa_core::{Account, Timestamp};
 
 use super::value;
-use super::{Db, Parameter, Row, Sql, values};
+use super::{Ahead, Db, Parameter, Row, Sql, values};
 use crate::error::StoreError;
 use crate::event::{LoginOrigin, Missed, Origin, StoredEvent};
 use crate::journal::Value;
@@ -11,6 +11,17 @@ use crate::seal::HASH_BYTES;
 
 /// The kind that [`refused_since`] tells from the others.
 const REFUSED: &str = "refused";
+
+const REFUSED_SINCE_PASS: Sql<'_> = Sql::new(
+    "SELECT at, coalesce(remote_host, terminal) AS place FROM event
+     WHERE name = ?1 AND id > (SELECT passed_event FROM user WHERE name = ?1 AND uid = ?2)
+         AND uid = ?2 AND kind = ?3 AND source = 'login' ORDER BY id DESC",
+    "SELECT at, coalesce(remote_host, terminal) AS place FROM (
+         SELECT written, at, name, uid, kind, source, remote_host, terminal FROM event
+         UNION ALL SELECT id, at, name, uid, kind, source, remote_host, terminal FROM new_event) AS logged
+     WHERE name = ?1 AND written > (SELECT passed_event FROM user WHERE name = ?1 AND uid = ?2)
+         AND uid = ?2 AND kind = ?3 AND source = 'login' ORDER BY written DESC",
+);
 
 /// The columns of an event that its leaf proves, in this order.
 const COLUMNS: [&str; 15] = [
@@ -138,8 +149,17 @@ const fn parameter(value: Value<'_>) -> value::Value<'_> {
     }
 }
 
-/// PostgreSQL: adds an event that has no place in the journal yet, and returns the number that it is written under.
-pub(crate) fn write(db: &Db<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError> {
+/// The number of an event that was just logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoggedAs {
+    /// This one.
+    Number(i64),
+    /// PostgreSQL: the last one that this transaction wrote.
+    Last,
+}
+
+/// PostgreSQL: adds an event that has no place in the journal yet.
+pub(crate) fn write(db: &Db<'_>, event: &NewEvent<'_>) -> Result<(), StoreError> {
     let sql = "INSERT INTO new_event (at, kind, fields, detail, name, uid, actor, login_uid, source, service, remote_host,
                    remote_user, terminal, unsynced, host)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
@@ -147,7 +167,7 @@ pub(crate) fn write(db: &Db<'_>, event: &NewEvent<'_>) -> Result<i64, StoreError
     for (value, (_, column)) in values.iter_mut().zip(event.columns()) {
         *value = parameter(column);
     }
-    db.insert(sql, &values)
+    db.execute_later(sql, &values)
 }
 
 /// How many events have no place in the journal yet.
@@ -240,6 +260,24 @@ pub(crate) fn latest(db: &Db<'_>) -> Result<i64, StoreError> {
     db.query_one(sql, values![], |row| row.get("latest"))
 }
 
+/// The refused logins of `account` since the last time that a code of theirs was right.
+pub(crate) fn refused_since_pass(
+    db: &Db<'_>,
+    account: &Account,
+) -> Result<Option<Missed>, StoreError> {
+    missed(
+        db,
+        REFUSED_SINCE_PASS,
+        values![account.name, account.uid, REFUSED],
+    )
+}
+
+/// [`refused_since_pass`], to be asked later.
+pub(crate) fn refused_since_pass_ahead(account: &Account) -> Ahead {
+    let values = values![account.name, account.uid, REFUSED];
+    Ahead::new(REFUSED_SINCE_PASS, values)
+}
+
 /// The refused logins of `account` after the event number `after`; changes that were refused are none.
 pub(crate) fn refused_since(
     db: &Db<'_>,
@@ -254,23 +292,27 @@ pub(crate) fn refused_since(
              UNION ALL SELECT id, at, name, uid, kind, source, remote_host, terminal FROM new_event) AS logged
          WHERE name = ?1 AND written > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY written DESC",
     );
+    missed(db, sql, values![account.name, after, account.uid, REFUSED])
+}
+
+fn missed(
+    db: &Db<'_>,
+    sql: Sql<'_>,
+    values: &[value::Value<'_>],
+) -> Result<Option<Missed>, StoreError> {
     let mut missed: Option<Missed> = None;
-    db.each_of_few(
-        sql,
-        values![account.name, after, account.uid, REFUSED],
-        |row| {
-            if let Some(missed) = &mut missed {
-                missed.count += 1;
-            } else {
-                missed = Some(Missed {
-                    count: 1,
-                    last_at: row.get("at")?,
-                    last_from: row.get("place")?,
-                });
-            }
-            Ok(())
-        },
-    )?;
+    db.each_of_few(sql, values, |row| {
+        if let Some(missed) = &mut missed {
+            missed.count += 1;
+        } else {
+            missed = Some(Missed {
+                count: 1,
+                last_at: row.get("at")?,
+                last_from: row.get("place")?,
+            });
+        }
+        Ok(())
+    })?;
     Ok(missed)
 }
 

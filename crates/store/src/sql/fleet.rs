@@ -2,7 +2,7 @@
 
 use twofa_core::{Throttle, Timestamp};
 
-use super::{Db, Row, values};
+use super::{Ahead, Db, Row, values};
 use crate::error::StoreError;
 
 /// A host of the fleet.
@@ -96,8 +96,17 @@ pub(crate) enum HostAttempt {
     Failed,
 }
 
-const HOST: &str = "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at, renewals, copied_at,
-                           people, version, cut_off_at, unlocked_at, join_key, lives, joined_from, joined_key FROM host";
+macro_rules! host {
+    () => {
+        "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at, renewals, copied_at,
+                people, version, cut_off_at, unlocked_at, join_key, lives, joined_from, joined_key FROM host"
+    };
+}
+const HOST: &str = host!();
+const BY_KEY: &str = concat!(
+    host!(),
+    " WHERE key = ?1 OR (previous_key = ?1 AND previous_until > ?2)"
+);
 
 /// Every host, by name.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<Host>, StoreError> {
@@ -114,8 +123,12 @@ pub(crate) fn find_by_key(
     key: &[u8; 32],
     now: Timestamp,
 ) -> Result<Option<Host>, StoreError> {
-    let sql = format!("{HOST} WHERE key = ?1 OR (previous_key = ?1 AND previous_until > ?2)");
-    db.query_opt(&sql, values![key, now], host)
+    db.query_opt(BY_KEY, values![key, now], host)
+}
+
+/// [`find_by_key`], to be asked later.
+pub(crate) fn find_by_key_ahead(key: &[u8; 32], now: Timestamp) -> Ahead {
+    Ahead::new(BY_KEY, values![key, now])
 }
 
 pub(crate) fn find_by_id(db: &Db<'_>, id: &str) -> Result<Option<Host>, StoreError> {
@@ -241,11 +254,18 @@ pub(crate) fn logins(db: &Db<'_>) -> Result<Vec<(String, u64)>, StoreError> {
     })
 }
 
+const THROTTLE: &str =
+    "SELECT attempts, cleared_through, locked_until FROM host_attempts JOIN host ON host.id = host
+                        WHERE user = ?1 AND (key = ?2 OR previous_key = ?2)";
+
+/// [`throttle`], to be asked later.
+pub(crate) fn throttle_ahead(user: i64, key: &[u8; 32]) -> Ahead {
+    Ahead::new(THROTTLE, values![user, key])
+}
+
 /// The attempts on `user` at the host whose certificate has this key.
 pub(crate) fn throttle(db: &Db<'_>, user: i64, key: &[u8; 32]) -> Result<Throttle, StoreError> {
-    let sql = "SELECT attempts, cleared_through, locked_until FROM host_attempts JOIN host ON host.id = host
-               WHERE user = ?1 AND (key = ?2 OR previous_key = ?2)";
-    let throttle = db.query_opt(sql, values![user, key], |row| {
+    let throttle = db.query_opt(THROTTLE, values![user, key], |row| {
         Ok(Throttle {
             attempts: row.get("attempts")?,
             cleared_through: row.get("cleared_through")?,
@@ -273,7 +293,7 @@ pub(crate) fn save_throttle(
                    wrong_at = coalesce(excluded.wrong_at, host_attempts.wrong_at)";
     let until = throttle.locked_until;
     let has_passed = last == HostAttempt::Passed;
-    db.execute(
+    db.execute_later(
         sql,
         values![
             user,
@@ -285,8 +305,7 @@ pub(crate) fn save_throttle(
             has_passed.then_some(now),
             (!has_passed).then_some(now)
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Wrong codes for a user on all hosts.
@@ -297,13 +316,19 @@ pub(crate) struct Failures {
     pub last_at: Option<Timestamp>,
 }
 
+const FAILURES: &str = "SELECT CAST(coalesce(sum(CASE WHEN attempts - cleared_through > ?2 THEN ?2
+                                             ELSE attempts - cleared_through END), 0) AS BIGINT) AS failures,
+                               max(wrong_at) AS last_at
+                        FROM host_attempts WHERE user = ?1 AND attempts > cleared_through";
+
+/// [`failures`], to be asked later.
+pub(crate) fn failures_ahead(user: i64, most: u32) -> Ahead {
+    Ahead::new(FAILURES, values![user, most])
+}
+
 /// The wrong codes for `user` on all hosts, of which no host counts for more than `most`.
 pub(crate) fn failures(db: &Db<'_>, user: i64, most: u32) -> Result<Failures, StoreError> {
-    let sql = "SELECT CAST(coalesce(sum(CASE WHEN attempts - cleared_through > ?2 THEN ?2
-                                        ELSE attempts - cleared_through END), 0) AS BIGINT) AS failures,
-                      max(wrong_at) AS last_at
-               FROM host_attempts WHERE user = ?1 AND attempts > cleared_through";
-    db.query_one(sql, values![user, most], |row| {
+    db.query_one(FAILURES, values![user, most], |row| {
         Ok(Failures {
             count: row.get("failures")?,
             last_at: row.get("last_at")?,

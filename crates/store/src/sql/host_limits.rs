@@ -2,17 +2,24 @@
 
 use twofa_core::{Account, Timestamp};
 
-use super::{Db, account_of, values};
+use super::{Ahead, Db, account_of, values};
 use crate::error::StoreError;
 
-/// When the host `id` first asked about `account`, unless that was forgotten.
+const ASKED_AT: &str = "SELECT asked_at FROM host_person
+                        WHERE host = (SELECT id FROM host WHERE key = ?1 OR previous_key = ?1) AND name = ?2 AND uid = ?3";
+
+/// [`asked_at`], to be asked later.
+pub(crate) fn asked_at_ahead(key: &[u8; 32], account: &Account) -> Ahead {
+    Ahead::new(ASKED_AT, values![key, &account.name, account.uid])
+}
+
+/// When the host whose certificate has this key first asked about `account`, unless that was forgotten.
 pub(crate) fn asked_at(
     db: &Db<'_>,
-    id: &str,
+    key: &[u8; 32],
     account: &Account,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT asked_at FROM host_person WHERE host = ?1 AND name = ?2 AND uid = ?3";
-    db.query_opt(sql, values![id, &account.name, account.uid], |row| {
+    db.query_opt(ASKED_AT, values![key, &account.name, account.uid], |row| {
         row.get("asked_at")
     })
 }

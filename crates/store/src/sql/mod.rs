@@ -5,6 +5,7 @@
 //! Where an engine wants another text, both stand side by side ([`Sql`]). [`sqlite`] and [`postgres`] have what is particular to
 //! one of them.
 
+mod ahead;
 pub(crate) mod apps;
 pub(crate) mod backup_codes;
 pub(crate) mod conversations;
@@ -40,6 +41,7 @@ use twofa_core::{Account, Channel};
 
 use crate::error::StoreError;
 
+pub(crate) use ahead::Ahead;
 pub(crate) use db::{Db, Sql};
 pub(crate) use value::{Parameter, Row, Value, values};
 

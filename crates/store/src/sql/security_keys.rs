@@ -1,15 +1,22 @@
 //! Keys in FIDO2 authenticators: the table `security_key`.
 
-use twofa_core::Timestamp;
 use twofa_core::user::SecurityKey;
+use twofa_core::{Account, Timestamp};
 
-use super::{Db, values};
+use super::{Ahead, Db, values};
 use crate::error::StoreError;
 
-/// The keys of `user` in the order in which they were enrolled.
-pub(crate) fn all(db: &Db<'_>, user: i64) -> Result<Vec<SecurityKey>, StoreError> {
-    db.query_all("SELECT id, label, identity, fingerprint, enrolled_at, confirmed_at, without_touch FROM security_key
-         WHERE user = ?1 ORDER BY id", values![user], |row| {
+const ALL: &str = "SELECT id, label, identity, fingerprint, enrolled_at, confirmed_at, without_touch FROM security_key
+                   WHERE user = (SELECT id FROM user WHERE name = ?1 AND uid = ?2) ORDER BY id";
+
+/// [`all`], to be asked later.
+pub(crate) fn all_ahead(account: &Account) -> Ahead {
+    Ahead::new(ALL, values![account.name, account.uid])
+}
+
+/// The keys of `account` in the order in which they were enrolled.
+pub(crate) fn all(db: &Db<'_>, account: &Account) -> Result<Vec<SecurityKey>, StoreError> {
+    db.query_all(ALL, values![account.name, account.uid], |row| {
         Ok(SecurityKey {
             id: row.get("id")?,
             label: row.get("label")?,

@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 use twofa_core::user::{Contact, Verify};
 use twofa_core::{Account, Channel, Method, PerChannel, Throttle, Timestamp};
 
-use super::{Db, Row, Sql, account_of, sessions, values};
+use super::{Ahead, Db, Row, Sql, account_of, sessions, values};
 use crate::error::StoreError;
+use crate::sql::events::LoggedAs;
 
 /// A row of `user`, without the account it is for.
 #[derive(Debug)]
@@ -73,15 +74,22 @@ const fn contact_columns(channel: Channel) -> [&'static str; 3] {
     }
 }
 
+const FIND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM user WHERE name = ?1 AND uid = ?2"
+);
+
+/// [`find`], to be asked later.
+pub(crate) fn find_ahead(account: &Account) -> Ahead {
+    let sql = Sql::from(FIND).locking();
+    Ahead::new(sql, values![&account.name, account.uid])
+}
+
 pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<UserRecord>, StoreError> {
     // The statement is always the same; to look for its columns each time takes longer than to run it.
     static COLUMNS: OnceLock<Columns> = OnceLock::new();
-    let sql = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM user WHERE name = ?1 AND uid = ?2"
-    );
-    let sql = Sql::from(sql).locking();
+    let sql = Sql::from(FIND).locking();
     db.query_opt(sql, values![&account.name, account.uid], |row| {
         let columns = if let Some(columns) = COLUMNS.get() {
             columns
@@ -261,12 +269,20 @@ pub(crate) fn save_throttle(db: &Db<'_>, id: i64, throttle: Throttle) -> Result<
 pub(crate) fn set_passed(
     db: &Db<'_>,
     id: i64,
-    event: i64,
+    event: LoggedAs,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE user SET passed_at = ?2, passed_event = ?3 WHERE id = ?1";
-    db.execute(sql, values![id, now, event])?;
-    Ok(())
+    match event {
+        LoggedAs::Number(event) => {
+            let sql = "UPDATE user SET passed_at = ?2, passed_event = ?3 WHERE id = ?1";
+            db.execute(sql, values![id, now, event]).map(drop)
+        }
+        LoggedAs::Last => {
+            let sql = "UPDATE user SET passed_at = ?2,
+                           passed_event = currval(pg_get_serial_sequence('new_event', 'id')) WHERE id = ?1";
+            db.execute_later(sql, values![id, now])
+        }
+    }
 }
 
 /// Whether a user has a method that can stand alone.

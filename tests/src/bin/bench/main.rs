@@ -100,6 +100,7 @@ fn main() -> ExitCode {
         [] => FULL,
         ["--quick"] => QUICK,
         ["--fleet"] => return finish(|| measure_fleet(measure_all_of_fleet)),
+        ["--fleet", "--quick"] => return finish(|| measure_fleet(measure_rates_of_fleet)),
         ["--fleet", "--many"] => return finish(|| measure_fleet(fleet::measure_many)),
         ["--inside", "hosts"] => return fleet::hosts::serve(),
         ["--inside", "stopwatch"] => return inside::stopwatch(),
@@ -108,7 +109,7 @@ fn main() -> ExitCode {
         ["--inside", "during", command] => return administration::log_in_during(command),
         ["--inside", "prompts", at_once] => return inside::prompts(at_once),
         _ => {
-            eprintln!("usage: bench [--quick | --fleet [--many]]");
+            eprintln!("usage: bench [--quick | --fleet [--quick | --many]]");
             return ExitCode::from(2);
         }
     };
@@ -121,7 +122,11 @@ fn finish(measure: impl FnOnce() + panic::UnwindSafe) -> ExitCode {
 }
 
 fn measure_all_of_fleet(disk: &Path, progress: &dyn Fn(&str)) -> String {
-    fleet::measure(disk, FULL.rounds, progress)
+    fleet::measure(disk, FULL.rounds, false, progress)
+}
+
+fn measure_rates_of_fleet(disk: &Path, progress: &dyn Fn(&str)) -> String {
+    fleet::measure(disk, FULL.rounds, true, progress)
 }
 
 fn measure_fleet(measure: impl FnOnce(&Path, &dyn Fn(&str)) -> String) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpStream;
 
+use twofa_core::Account;
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::wire::ConversationId;
 
@@ -15,6 +16,8 @@ pub(super) struct HostConnection {
     pub(super) key: [u8; 32],
     /// The conversation that waits for an answer on it.
     pub(super) asking: Option<ConversationId>,
+    /// Whom the last login on it was about: what is known of them is read together with the next answer.
+    pub(super) about: Option<Account>,
     _permit: Permit,
 }
 
@@ -25,6 +28,7 @@ impl HostConnection {
             link,
             key,
             asking: None,
+            about: None,
             _permit: permit,
         }
     }

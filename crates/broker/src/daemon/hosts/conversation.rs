@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use twofa_core::Account;
 use twofa_core::text::printable;
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer};
@@ -70,7 +71,11 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
         since,
     } = job;
     let HostConnection {
-        link, key, asking, ..
+        link,
+        key,
+        asking,
+        about,
+        ..
     } = &mut connection;
     if task == Task::TimeOut {
         *asking = None;
@@ -100,7 +105,7 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
     };
     let broker = shared.store.open();
     let served = match &broker {
-        Ok(broker) => reply_to(shared, broker, link, *key, &message, since),
+        Ok(broker) => reply_to(shared, broker, link, (*key, about), &message, since),
         Err(error) => {
             let (verdict, why) = (wire::Verdict::Unavailable, error.to_string());
             refuse(link, State::Opened, messages::UNAVAILABLE, verdict, &why)
@@ -148,10 +153,13 @@ fn reply_to(
     shared: &Shared,
     broker: &Broker,
     link: &mut ToHost,
-    key: [u8; 32],
+    (key, about): ([u8; 32], &mut Option<Account>),
     message: &FromHost,
     since: Instant,
 ) -> Result<Replied, ConnectionError> {
+    if let FromHost::Login(login) = message {
+        *about = Some(turns::account(login));
+    }
     let (conversation, deadline) = match message {
         FromHost::Login(login) => (login.conversation, login.deadline),
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
@@ -173,7 +181,9 @@ fn reply_to(
         deadline: Some(deadline),
         ..broker.services()
     };
-    let replied = store_deadline::within(deadline, || reply(shared, services, key, message));
+    let about = about.as_ref();
+    let replied =
+        store_deadline::within(deadline, || reply(shared, services, (key, about), message));
     let said = match replied {
         Ok(Reply::Say(said)) => said,
         Ok(Reply::Hold(host)) => {
@@ -198,23 +208,33 @@ fn reply_to(
 fn reply(
     shared: &Shared,
     services: Services<'_>,
-    key: [u8; 32],
+    (key, about): ([u8; 32], Option<&Account>),
     message: &FromHost,
 ) -> Result<Reply, StoreError> {
-    let host = services.store.host_by_key(&key, services.now())?;
     match message {
         FromHost::Login(login) => {
-            check_seen(services, login.seen.as_ref())?;
-            note_seen(shared, services, &host, &login.version);
+            // What is decided from is read afterwards.
             let Some(_seat) = shared.seats.wait(key, &login.user, turns::until(services)) else {
                 return Ok(Reply::Say(turns::too_many()));
+            };
+            let seen = login.seen.map(marks::from_the_wire);
+            let account = turns::account(login);
+            let (host, at_hand) =
+                services
+                    .store
+                    .read_for_login(&key, &account, seen.as_ref(), services.now())?;
+            note_seen(shared, services, &host, &login.version);
+            let services = Services {
+                at_hand: Some(&at_hand),
+                ..services
             };
             turns::begin(services, key, host, login)
         }
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
-            turns::go_on(services, &shared.seats, key, &host, answer).map(Reply::Say)
+            turns::go_on(services, &shared.seats, key, about, answer).map(Reply::Say)
         }
         FromHost::Own(request) => {
+            let host = services.store.host_by_key(&key, services.now())?;
             check_seen(services, request.seen.as_ref())?;
             note_seen(shared, services, &host, &request.version);
             Ok(Reply::Hold(Box::new(host)))

@@ -12,9 +12,11 @@ use twofa_core::{Account, Timestamp};
 use twofa_fleet::wire::{self, FromServer, HostAnswer, HostLogin};
 use twofa_proto::{Confirm, Done, Login, Prompt, Request, Verdict};
 use twofa_store::event::LoginOrigin;
-use twofa_store::{Answering, Conversation, Host, NewConversation, Origin, StoreError, Turn};
+use twofa_store::{
+    Answering, Conversation, Host, NewConversation, OfAnswer, Origin, StoreError, Turn,
+};
 
-use super::seats::Seats;
+use super::seats::{Seat, Seats};
 use crate::context::Services;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::relayed::{AnswerTurn, RelayedPeer};
@@ -26,7 +28,7 @@ use crate::requests::login::{
 use crate::text::messages::{self, log_lines, reasons};
 
 /// How often an answer is looked up again because another server has it too.
-const READS: u32 = 4;
+const READS: u32 = 5;
 /// Conversations that are swept away at once.
 const MOST_SWEPT: u32 = 100;
 
@@ -111,12 +113,12 @@ fn repeated_login(found: &Conversation, login: &HostLogin) -> Vec<FromServer> {
         .unwrap_or_else(over)
 }
 
-/// An answer on the host whose certificate has `key`.
+/// An answer on the host whose certificate has `key`, probably `about` this account.
 pub(super) fn go_on(
     services: Services<'_>,
     seats: &Seats,
     key: [u8; 32],
-    host: &Host,
+    about: Option<&Account>,
     answer: &HostAnswer,
 ) -> Result<Vec<FromServer>, StoreError> {
     let HostAnswer {
@@ -131,10 +133,26 @@ pub(super) fn go_on(
         number,
         hash: store.answer_hash(&conversation, number, typed),
     };
+    let mut likely = about.cloned();
     for _ in 0..READS {
-        let found = store.conversation(&conversation, &key, services.now())?;
+        // What is decided from is read once there is a seat.
+        let _seat = match seat_for(services, seats, key, likely.as_ref()) {
+            Ok(seat) => seat,
+            Err(none) => return Ok(none),
+        };
+        let account_of = |found: &Conversation| Some(account(&from_text(&found.login).ok()?));
+        let now = services.now();
+        let OfAnswer {
+            host,
+            conversation: found,
+            at_hand,
+        } = store.read_for_answer(&key, &conversation, likely.as_ref(), account_of, now)?;
         let Some(found) = found else {
             return Ok(over());
+        };
+        let services = Services {
+            at_hand: at_hand.as_ref(),
+            ..services
         };
         let is_same = found.number == number && found.hash == Some(answering.hash);
         let is_next =
@@ -146,21 +164,36 @@ pub(super) fn go_on(
             // Another answer has this number, or the conversation is elsewhere.
             _ => return Ok(over()),
         }
+        let login: HostLogin = from_text(&found.login)?;
+        let of_login = account(&login);
+        if likely.as_ref() != Some(&of_login) {
+            likely = Some(of_login);
+            continue;
+        }
         let turn = AnswerTurn {
             answering,
             verdict: found.verdict.filter(|_| is_same),
             has_failed: Exchange::has_failed(&found.state),
         };
-        let login: HostLogin = from_text(&found.login)?;
-        let Some(_seat) = seats.wait(key, &login.user, until(services)) else {
-            return Ok(too_many());
-        };
-        let peer = RelayedPeer::new(host.clone(), key, login.asked_by).at(turn);
+        let peer = RelayedPeer::new(host, key, login.asked_by).at(turn);
         if let Some(said) = answer_once(services, &peer, &login, &found.state, answer)? {
             return Ok(said);
         }
     }
     Ok(over())
+}
+
+/// A seat for a message about `account`, if that is known. The error is the reply where none is free in time.
+fn seat_for<'a>(
+    services: Services<'_>,
+    seats: &'a Seats,
+    key: [u8; 32],
+    account: Option<&Account>,
+) -> Result<Option<Seat<'a>>, Vec<FromServer>> {
+    let seat = |account: &Account| seats.wait(key, &account.name, until(services));
+    account
+        .map(|account| seat(account).ok_or_else(too_many))
+        .transpose()
 }
 
 /// The reply to the answer; `None`: another server was quicker.
@@ -234,12 +267,17 @@ fn record_one(
         .map_or(Ok(()), |relayed| record_given_up(services, &peer, relayed))
 }
 
-/// The login in the terms of this machine. There is no evidence in it: that is what this machine's root has seen.
-pub(super) fn read(login: &HostLogin) -> (Request, Account) {
-    let account = Account {
+/// The account that is to log in, as the host has it.
+pub(super) fn account(login: &HostLogin) -> Account {
+    Account {
         name: login.user.clone(),
         uid: login.uid,
-    };
+    }
+}
+
+/// The login in the terms of this machine. There is no evidence in it: that is what this machine's root has seen.
+pub(super) fn read(login: &HostLogin) -> (Request, Account) {
+    let account = account(login);
     let described = Login {
         user: login.user.clone(),
         service: login.service.clone(),

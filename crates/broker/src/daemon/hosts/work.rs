@@ -141,8 +141,13 @@ struct Finished<'a> {
 
 impl Drop for Finished<'_> {
     fn drop(&mut self) {
-        self.queue.lock().finish(self.key);
-        self.queue.changed.notify_one();
+        let mut state = self.queue.lock();
+        state.finish(self.key);
+        let is_more = !state.turns.is_empty();
+        drop(state);
+        if is_more {
+            self.queue.changed.notify_one();
+        }
     }
 }
 

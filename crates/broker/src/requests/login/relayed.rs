@@ -6,7 +6,7 @@
 use twofa_core::decision::Reason;
 use twofa_core::exemption::LoginSource;
 use twofa_core::policy::FleetChanges;
-use twofa_core::{Account, Decision, Denial, Membership};
+use twofa_core::{Account, Decision, Denial, Membership, Rulebook};
 use twofa_proto::{Done, Login, Request, Verdict};
 use twofa_store::event::RefusalReason;
 use twofa_store::{Event, HostAdmission, Origin, StoreError};
@@ -107,14 +107,13 @@ fn begin(
     relayed: RelayedLogin<'_>,
     terminal: &mut dyn Terminal,
 ) -> Result<Option<LoginOutcome>, LoginError> {
-    let rules = services.store.rules_in_force()?;
+    let rules = match services.at_hand {
+        Some(at_hand) => at_hand.rules.clone(),
+        None => services.store.rules_in_force()?,
+    };
     let account = &identify(services.store, rules.rulebook.machine(), relayed.account)?;
-    decide(
-        services,
-        host,
-        RelayedLogin { account, ..relayed },
-        terminal,
-    )
+    let relayed = RelayedLogin { account, ..relayed };
+    decide(services, host, relayed, &rules.rulebook, terminal)
 }
 
 /// Decides about the login of an account that is the one on record here.
@@ -122,6 +121,7 @@ fn decide(
     services: Services<'_>,
     host: &RelayedPeer,
     relayed: RelayedLogin<'_>,
+    rulebook: &Rulebook,
     terminal: &mut dyn Terminal,
 ) -> Result<Option<LoginOutcome>, LoginError> {
     let RelayedLogin { login, account, .. } = relayed;
@@ -139,14 +139,16 @@ fn decide(
         is_sshd: relayed.is_sshd,
         ..origin::for_exemptions(asker, login)
     };
-    let rulebook = &services.store.rules_in_force()?.rulebook;
     if let Some(why) = why_nobody_is_asked(rulebook, source) {
         if why == reasons::ONLY_REPORTED {
             report::record_on_host(services, host, reported(relayed, source));
         }
         return Ok(Some(LoginOutcome::new(Verdict::NotRequired, why)));
     }
-    let person = Person::load(services.store, account)?;
+    let person = match services.at_hand_of(account) {
+        Some(at_hand) => Person::from_snapshot(at_hand.snapshot.clone(), account)?,
+        None => Person::load(services.store, account)?,
+    };
     let device = LoginDevice::none()?;
     let (decision, exemption) = person.decide(account, source, false, services.now());
     let rights = within_rights(services, host, &person, account, decision)?;
@@ -243,7 +245,14 @@ pub fn why_stopped(
     origin: &Origin,
 ) -> Result<Option<(&'static str, String)>, StoreError> {
     let (store, now) = (services.store, services.now());
-    let why = match store.admit_person(&host.key, account, origin, now)? {
+    let settled = services
+        .at_hand_of(account)
+        .and_then(|known| known.admission);
+    let admission = match settled {
+        Some(settled) => settled,
+        None => store.admit_person(&host.key, account, origin, now)?,
+    };
+    let why = match admission {
         HostAdmission::Admitted => return Ok(None),
         HostAdmission::CutOff => reasons::cut_off(&host.name),
         HostAdmission::TooManyPeople => reasons::too_many_people(&host.name),

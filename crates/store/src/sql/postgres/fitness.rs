@@ -11,8 +11,10 @@ use crate::sql::{Value, values};
 /// How far our clock may be from the database's until nobody is served, in seconds. The window of a code is a minute and a half.
 pub const FARTHEST_CLOCK: i64 = 15;
 
-/// Asked with the beginning of each transaction.
-pub(super) const QUESTION: &str = "SELECT pg_is_in_recovery() AS is_standby,
+/// Asked with the beginning of each transaction, for which it sets what [`super::pool`] says.
+pub(super) const QUESTION: &str = "SELECT set_config('client_min_messages', 'warning', true), set_config('lock_timeout', '4s', true),
+    set_config('idle_in_transaction_session_timeout', '10s', true),
+    (SELECT version FROM rules_version) AS rules_version, pg_is_in_recovery() AS is_standby,
     current_setting('fsync') || ' ' || current_setting('full_page_writes') || ' ' || current_setting('synchronous_commit') AS durability,
     current_setting('synchronous_standby_names') = '' AND EXISTS (
         SELECT 1 FROM setting WHERE key = 'fleet.durability' AND value = 'replicated') AS lacks_standby,

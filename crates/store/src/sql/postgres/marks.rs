@@ -5,7 +5,7 @@ use twofa_core::Timestamp;
 
 use crate::error::StoreError;
 use crate::model::mark::Mark;
-use crate::sql::{Db, values};
+use crate::sql::{Ahead, Db, values};
 
 /// How many marks are kept: those of one server in a day. An older one counts as known.
 const KEPT: u64 = 90_000;
@@ -32,12 +32,19 @@ pub(crate) fn last(db: &Db<'_>) -> Result<Option<Mark>, StoreError> {
     })
 }
 
+const IS_KNOWN: &str = "SELECT 1 WHERE EXISTS (SELECT 1 FROM mark WHERE number = ?1 AND value = ?2)
+                            OR ?1 < (SELECT min(number) FROM mark) OR ?3 <= (SELECT resumed_at FROM mark_head)";
+
+/// [`is_known`], to be asked later.
+pub(crate) fn is_known_ahead(mark: &Mark) -> Ahead {
+    let Mark { number, value, at } = mark;
+    Ahead::new(IS_KNOWN, values![number, value, at])
+}
+
 /// Whether the database has had `mark`, as far as its history goes back and nobody resumed it since.
 pub(crate) fn is_known(db: &Db<'_>, mark: &Mark) -> Result<bool, StoreError> {
     let Mark { number, value, at } = mark;
-    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM mark WHERE number = ?1 AND value = ?2)
-                   OR ?1 < (SELECT min(number) FROM mark) OR ?3 <= (SELECT resumed_at FROM mark_head)";
-    db.exists(sql, values![number, value, at])
+    db.exists(IS_KNOWN, values![number, value, at])
 }
 
 /// Has every mark up to now, by the clock of the database, count as known.

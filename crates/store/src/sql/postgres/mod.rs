@@ -13,6 +13,7 @@ pub(crate) mod fitness;
 pub(crate) mod marks;
 #[cfg(test)]
 mod network_tests;
+pub(crate) mod pipeline;
 pub(crate) mod pool;
 #[cfg(test)]
 mod pooler_tests;

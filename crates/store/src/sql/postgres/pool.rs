@@ -4,11 +4,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::Address;
+use super::pipeline::Traffic;
 use super::session::Session;
 use super::watch::Watch;
 use crate::deadline;
 use crate::error::StoreError;
-use crate::sql::Db;
+use crate::sql::{Ahead, Db};
 
 /// How long a transaction waits for a connection.
 const WAIT: Duration = Duration::from_secs(5);
@@ -17,19 +18,12 @@ const TRIES: u32 = 10;
 
 // Nothing is set for longer than a transaction, since PgBouncer may run the next one on another connection. A lock is given up
 // before our own deadline passes. A process that was stopped in the middle of a transaction keeps nobody waiting for long.
-macro_rules! begin {
-    ($begin:literal) => {
-        concat!(
-            "BEGIN ISOLATION LEVEL ",
-            $begin,
-            "; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = '4s'; ",
-            "SET LOCAL idle_in_transaction_session_timeout = '10s'"
-        )
-    };
-}
-const VIEW: &str = begin!("REPEATABLE READ READ ONLY");
-const CHANGE: &str = begin!("READ COMMITTED");
-const UNSYNCED_CHANGE: &str = begin!("READ COMMITTED; SET LOCAL synchronous_commit = off");
+const LIMITS: &str = "SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = '4s'; \
+                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
+const VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const CHANGE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+const UNSYNCED_CHANGE: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off";
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +48,7 @@ struct Kept {
     idle: Vec<Session>,
     /// Those in use among them.
     open: usize,
+    traffic: Traffic,
 }
 
 impl Pool {
@@ -85,11 +80,21 @@ impl Pool {
         &self,
         work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.view_ahead(&[], work)
+    }
+
+    /// The same, with what `work` asks ahead.
+    pub(crate) fn view_ahead<T>(
+        &self,
+        ahead: &[Ahead],
+        work: impl FnOnce(&Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.check_given()?;
-        let lease = self.lease(VIEW, Access::View)?;
+        let ahead: Vec<_> = ahead.iter().map(|ahead| ahead.in_change(false)).collect();
+        let lease = self.lease(VIEW, Access::View, &ahead)?;
         let value = work(&Db::postgres(lease.session()?, false));
         // Of a view nothing is left to undo, but it must end.
-        lease.session()?.roll_back();
+        lease.session()?.end_view();
         value
     }
 
@@ -100,8 +105,18 @@ impl Pool {
         is_synced: bool,
         work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.transact_ahead(is_synced, &[], work)
+    }
+
+    /// The same, with what `work` asks ahead.
+    pub(crate) fn transact_ahead<T>(
+        &self,
+        is_synced: bool,
+        ahead: &[Ahead],
+        work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.check_given()?;
-        self.transact_though_silent(is_synced, work)
+        self.transact_anyway(is_synced, ahead, work)
     }
 
     /// The same, also where this process could not give the database its mark for too long.
@@ -110,11 +125,20 @@ impl Pool {
         is_synced: bool,
         work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.transact_anyway(is_synced, &[], work)
+    }
+
+    fn transact_anyway<T>(
+        &self,
+        is_synced: bool,
+        ahead: &[Ahead],
+        work: impl Fn(&Db<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let begin = if is_synced { CHANGE } else { UNSYNCED_CHANGE };
         let mut tries = 0;
         loop {
             tries += 1;
-            let lease = self.lease(begin, Access::Change { is_synced })?;
+            let lease = self.lease(begin, Access::Change { is_synced }, ahead)?;
             let session = lease.session()?;
             let done = work(&Db::postgres(session, true));
             let committed = done.and_then(|value| session.commit().map(|()| value));
@@ -128,6 +152,11 @@ impl Pool {
         }
     }
 
+    /// What was sent to the database on connections that are not in use.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.lock().traffic
+    }
+
     fn check_given(&self) -> Result<(), StoreError> {
         let watch = self.watch.as_ref();
         watch.map_or(Ok(()), |watch| watch.check_given(Instant::now()))
@@ -135,34 +164,40 @@ impl Pool {
 
     /// A connection on which `begin` was run, so that one that broke while it was idle is noticed in time, and on which the
     /// database is fit for a transaction.
-    fn lease(&self, begin: &str, access: Access) -> Result<Lease<'_>, StoreError> {
+    fn lease(&self, begin: &str, access: Access, ahead: &[Ahead]) -> Result<Lease<'_>, StoreError> {
         loop {
             if deadline::left(WAIT).is_zero() {
                 return Err(StoreError::Unanswered);
             }
             let mut lease = self.take()?;
             if let Some(session) = &lease.session {
-                match self.begin(session, begin, access) {
+                match self.begin(session, begin, access, ahead) {
                     Ok(()) => return Ok(lease),
                     // Now another one, and at last a new one, perhaps of another host.
                     Err(_) => continue,
                 }
             }
-            let is_fit = |session: &Session| self.begin(session, begin, access);
+            let is_fit = |session: &Session| self.begin(session, begin, access, ahead);
             lease.session = Some(Session::connect_where(&self.address, is_fit)?);
             return Ok(lease);
         }
     }
 
-    fn begin(&self, session: &Session, begin: &str, access: Access) -> Result<(), StoreError> {
+    fn begin(
+        &self,
+        session: &Session,
+        begin: &str,
+        access: Access,
+        ahead: &[Ahead],
+    ) -> Result<(), StoreError> {
         match &self.watch {
-            None => session.begin(begin),
+            None => session.begin(&format!("{begin}; {LIMITS}")),
             Some(watch) => {
                 let demands = match access {
                     Access::View => watch.demands(false, true),
                     Access::Change { is_synced } => watch.demands(true, is_synced),
                 };
-                let found = session.begin_fit(begin, &demands?)?;
+                let found = session.begin_fit(begin, &demands?, ahead)?;
                 watch.note(found);
                 Ok(())
             }
@@ -209,8 +244,16 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let session = self.session.take().filter(Session::is_usable);
+        let session = self.session.take();
+        let traffic = session.as_ref().map(Session::take_traffic);
+        let session = session.filter(Session::is_usable);
         let mut kept = self.pool.lock();
+        let Traffic {
+            statements,
+            round_trips,
+        } = traffic.unwrap_or_default();
+        kept.traffic.statements += statements;
+        kept.traffic.round_trips += round_trips;
         match session {
             Some(session) => kept.idle.push(session),
             None => kept.open -= 1,

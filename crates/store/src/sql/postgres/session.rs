@@ -1,22 +1,24 @@
 //! One connection to PostgreSQL, used by one thread at a time. Each call blocks, and none for longer than its deadline.
+//! [`transaction`] begins and ends what statements run in.
+
+mod transaction;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Error, Row};
 
 use super::address::{Address, Host};
 use super::connecting;
-use super::fitness::{Demands, Found, QUESTION, check_durability};
+use super::fitness::{QUESTION, check_durability};
+use super::pipeline::{Answers, Later, Sent, Traffic, all, failing_if_nothing_changes};
 use super::statement::Compiled;
 use super::translate::translate;
 use crate::deadline;
@@ -28,6 +30,8 @@ use crate::sql::{Sql, Value};
 const CALL: Duration = Duration::from_secs(5);
 /// How many rows are fetched at once.
 const FETCHED: usize = 500;
+/// How many statements wait at most, since all that are sent at once have the time of one call.
+const MOST_LATER: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -36,10 +40,17 @@ pub(crate) struct Session {
     client: Client,
     /// What it is connected to, as an administrator writes it.
     host: String,
-    /// By text, those that lock what they find apart.
-    statements: [RefCell<HashMap<String, Compiled>>; 2],
     /// Between it and PostgreSQL is a pooler, so that nothing outlasts a transaction.
     is_pooled: Cell<bool>,
+    /// By text, for each [`Form`].
+    statements: [RefCell<HashMap<String, Compiled>>; 4],
+    /// What was asked with the beginning of the transaction.
+    answers: Answers,
+    /// The version of the rules at the beginning of the transaction; `None`: it was not asked for.
+    rules_version: Cell<Option<i64>>,
+    /// What is sent with the next statement.
+    later: RefCell<Vec<Later>>,
+    traffic: Cell<Traffic>,
     /// Whether PostgreSQL has warned of anything since this was set to `false`.
     has_warned: Arc<AtomicBool>,
     /// Nobody knows what state it is in.
@@ -96,6 +107,10 @@ impl Session {
             host: host.to_string(),
             statements: Default::default(),
             is_pooled: Cell::new(true),
+            answers: Answers::default(),
+            rules_version: Cell::new(None),
+            later: RefCell::default(),
+            traffic: Cell::default(),
             has_warned,
             is_broken: Cell::new(false),
             has_failed: Cell::new(false),
@@ -143,31 +158,10 @@ impl Session {
         !self.is_broken.get() && !self.is_in_transaction.get() && !self.client.is_closed()
     }
 
-    /// Begins a transaction, in which nothing is demanded of the database.
-    pub(super) fn begin(&self, begin: &str) -> Result<(), StoreError> {
-        self.has_failed.set(false);
-        self.is_in_transaction.set(true);
-        self.batch(begin)
-    }
-
-    /// Begins a transaction and checks in it, in the same round trip, that the database is fit for it.
-    pub(super) fn begin_fit(&self, begin: &str, demands: &Demands) -> Result<Found, StoreError> {
-        let question = self.question()?;
-        self.has_failed.set(false);
-        self.is_in_transaction.set(true);
-        let before = demands.clock.map(|clock| clock());
-        let rows = demands.with_parameters(|values| {
-            let begun = self.client.batch_execute(begin);
-            self.call(both(begun, question.query(&self.client, values)))
-        })?;
-        let row = rows.first().ok_or(StoreError::ReadOnly)?;
-        demands.check(row, before)
-    }
-
     /// What is asked with the beginning of each transaction, and therefore compiled before it.
     fn question(&self) -> Result<Compiled, StoreError> {
         if !self.is_pooled.get() {
-            return self.prepared(Sql::from(QUESTION), "");
+            return self.prepared(Sql::from(QUESTION), Form::Plain);
         }
         Ok(Compiled::EachTime {
             text: translate(QUESTION),
@@ -175,45 +169,54 @@ impl Session {
         })
     }
 
-    /// Commits a transaction. On any error it may have been committed nevertheless; who waits for it is refused.
-    pub(super) fn commit(&self) -> Result<(), StoreError> {
-        if self.has_failed.get() {
-            self.roll_back();
-            return Err(StoreError::Other("a statement of it had failed".to_owned()));
-        }
-        self.has_warned.store(false, Ordering::Relaxed);
-        self.batch("COMMIT")?;
-        // It was committed here, but the standby does not have it.
-        if self.has_warned.load(Ordering::Relaxed) {
-            self.is_broken.set(true);
-            return Err(StoreError::Unanswered);
-        }
-        self.is_in_transaction.set(false);
-        Ok(())
-    }
-
-    /// Undoes a transaction that has not been committed. If that fails, the connection is not used again, which undoes it as
-    /// well.
-    pub(super) fn roll_back(&self) {
-        if self.batch("ROLLBACK").is_ok() {
-            self.is_in_transaction.set(false);
-        }
-    }
-
     /// Runs statements without parameters.
     pub(crate) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.answers.forget();
+        self.send_later(None)?;
+        self.count(1, true);
         self.call(self.client.batch_execute(sql))
     }
 
     pub(crate) fn execute(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<usize, StoreError> {
-        let statement = self.prepared(sql, "")?;
+        self.answers.forget();
+        self.send_later(None)?;
+        let statement = self.prepared(sql, Form::Plain)?;
+        self.count(1, true);
         let changed = self.call(statement.execute(&self.client, values))?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
+    /// Runs a statement with the next one, or with the commit. `otherwise`: what it means if it changes no row.
+    pub(crate) fn execute_later(
+        &self,
+        sql: Sql<'_>,
+        values: &[Value<'_>],
+        otherwise: Option<fn() -> StoreError>,
+    ) -> Result<(), StoreError> {
+        self.answers.forget();
+        let form = match otherwise {
+            Some(_) => Form::MustChange,
+            None => Form::Plain,
+        };
+        let statement = self.prepared(sql, form)?;
+        let later = Later {
+            statement,
+            values: values.into(),
+            otherwise,
+        };
+        self.later.borrow_mut().push(later);
+        if self.later.borrow().len() < MOST_LATER {
+            return Ok(());
+        }
+        self.send_later(None)
+    }
+
     /// Runs an `INSERT` of one row and returns its `id`.
     pub(crate) fn insert(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<i64, StoreError> {
-        let statement = self.prepared(sql, " RETURNING id")?;
+        self.answers.forget();
+        self.send_later(None)?;
+        let statement = self.prepared(sql, Form::Insert)?;
+        self.count(1, true);
         let rows = self.call(statement.query(&self.client, values))?;
         let row = rows.first();
         let row = row.ok_or_else(|| StoreError::Damaged("a row was not inserted".to_owned()))?;
@@ -222,7 +225,16 @@ impl Session {
 
     /// All rows of a query.
     pub(crate) fn query(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        let statement = self.prepared(sql, "")?;
+        if let Some(answer) = self.answers.take(sql, values) {
+            return answer;
+        }
+        if sql.postgres().1 {
+            // What was read before this has its lock may be of before.
+            self.answers.forget();
+        }
+        self.send_later(None)?;
+        let statement = self.form(sql)?;
+        self.count(1, true);
         self.call(statement.query(&self.client, values))
     }
 
@@ -238,6 +250,7 @@ impl Session {
         let fetch = format!("FETCH {FETCHED} FROM \"rows\"");
         'fetched: loop {
             // Compiled each time, because its columns are those of the cursor.
+            self.count(1, true);
             let rows = self.call(self.client.query_typed(&fetch, &[]))?;
             for row in &rows {
                 if !each(row)? {
@@ -251,21 +264,48 @@ impl Session {
         self.batch("CLOSE \"rows\"")
     }
 
-    /// A statement, compiled once in the life of the connection, within a transaction.
-    fn prepared(&self, sql: Sql<'_>, ending: &str) -> Result<Compiled, StoreError> {
+    /// Whether the query `sql` can be run without being compiled first, which takes a transaction behind a pooler.
+    fn is_ready(&self, sql: Sql<'_>) -> bool {
         let (text, is_locking) = sql.postgres();
-        let statements = &self.statements[usize::from(is_locking)];
+        let form = if is_locking {
+            Form::Locking
+        } else {
+            Form::Plain
+        };
+        !self.is_pooled.get() || self.statements[form as usize].borrow().contains_key(text)
+    }
+
+    /// A query, as it is.
+    fn form(&self, sql: Sql<'_>) -> Result<Compiled, StoreError> {
+        let (_, is_locking) = sql.postgres();
+        let form = if is_locking {
+            Form::Locking
+        } else {
+            Form::Plain
+        };
+        self.prepared(sql, form)
+    }
+
+    /// A statement, compiled once in the life of the connection.
+    fn prepared(&self, sql: Sql<'_>, form: Form) -> Result<Compiled, StoreError> {
+        let (text, _) = sql.postgres();
+        let statements = &self.statements[form as usize];
         if let Some(statement) = statements.borrow().get(text) {
             return Ok(statement.clone());
         }
-        let ending = if is_locking { " FOR UPDATE" } else { ending };
-        let translated = translate(text) + ending;
-        let statement = self.call(self.client.prepare(&translated))?;
+        let translated = translate(text);
+        let formed = match form {
+            Form::Plain => translated,
+            Form::Locking => translated + " FOR UPDATE",
+            Form::Insert => translated + " RETURNING id",
+            Form::MustChange => failing_if_nothing_changes(&translated),
+        };
+        let statement = self.call(self.client.prepare(&formed))?;
         let statement = if self.is_pooled.get() {
             // Its name is given up as this is dropped, on the connection that the pooler has lent until the transaction ends.
             let types = statement.params().to_vec();
             Compiled::EachTime {
-                text: translated,
+                text: formed,
                 types,
             }
         } else {
@@ -277,10 +317,28 @@ impl Session {
         Ok(statement)
     }
 
-    fn call<T>(
-        &self,
-        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, StoreError> {
+    /// A statement with these values, to be sent.
+    fn sent<'a>(&'a self, statement: &'a Compiled, values: Vec<Value<'a>>) -> Sent<'a> {
+        Box::pin(async move { statement.query(&self.client, &values).await })
+    }
+
+    /// Statements without parameters, to be sent.
+    fn sent_batch<'a>(&'a self, sql: &'a str) -> Sent<'a> {
+        Box::pin(async move { self.client.batch_execute(sql).await.map(|()| Vec::new()) })
+    }
+
+    fn run_all(&self, sent: Vec<Sent<'_>>) -> Result<Vec<Result<Vec<Row>, Error>>, StoreError> {
+        self.count(sent.len(), true);
+        self.run(all(sent))
+    }
+
+    fn call<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+        let done = self.run(work)?;
+        self.outcome(done)
+    }
+
+    /// Waits for `work`, for as long as any call may take.
+    fn run<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
         let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_broken.get()) else {
             return Err(StoreError::Unanswered);
         };
@@ -291,22 +349,51 @@ impl Session {
             return Err(StoreError::Unanswered);
         }
         let done = runtime.block_on(async { timeout(limit, work).await });
-        match done {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                self.has_failed.set(true);
-                // Else PostgreSQL refused, and the connection is as it was.
-                if error.as_db_error().is_none() || self.client.is_closed() {
-                    self.is_broken.set(true);
-                }
-                Err(error.into())
-            }
-            Err(_) => {
-                self.is_broken.set(true);
-                Err(StoreError::Unanswered)
-            }
+        done.map_err(|_| {
+            self.is_broken.set(true);
+            StoreError::Unanswered
+        })
+    }
+
+    fn outcome<T>(&self, done: Result<T, Error>) -> Result<T, StoreError> {
+        done.map_err(|error| {
+            self.note(&error);
+            error.into()
+        })
+    }
+
+    fn note(&self, error: &Error) {
+        self.has_failed.set(true);
+        // Else PostgreSQL refused, and the connection is as it was.
+        if error.as_db_error().is_none() || self.client.is_closed() {
+            self.is_broken.set(true);
         }
     }
+
+    /// Counts so many statements, and the round trip that they take if they are answered.
+    fn count(&self, statements: usize, is_answered: bool) {
+        let mut traffic = self.traffic.get();
+        traffic.statements += statements as u64;
+        traffic.round_trips += u64::from(is_answered);
+        self.traffic.set(traffic);
+    }
+
+    /// What was counted since this was asked last.
+    pub(super) fn take_traffic(&self) -> Traffic {
+        self.traffic.take()
+    }
+}
+
+/// What becomes of the text of a statement.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Plain,
+    /// It locks what it finds.
+    Locking,
+    /// It returns the `id` of what it adds.
+    Insert,
+    /// It fails if it changes nothing.
+    MustChange,
 }
 
 impl Drop for Session {
@@ -316,35 +403,4 @@ impl Drop for Session {
             runtime.shutdown_background();
         }
     }
-}
-
-/// Sends two requests at once, and waits for both answers.
-async fn both<T, E>(
-    first: impl Future<Output = Result<(), E>>,
-    second: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    let (mut begun, mut answered) = (None, None);
-    poll_fn(move |context| {
-        // In this order they are sent.
-        if begun.is_none()
-            && let Poll::Ready(done) = first.as_mut().poll(context)
-        {
-            begun = Some(done);
-        }
-        if answered.is_none()
-            && let Poll::Ready(done) = second.as_mut().poll(context)
-        {
-            answered = Some(done);
-        }
-        match (begun.take(), answered.take()) {
-            (Some(Err(error)), _) => Poll::Ready(Err(error)),
-            (Some(Ok(())), Some(done)) => Poll::Ready(done),
-            (first, second) => {
-                (begun, answered) = (first, second);
-                Poll::Pending
-            }
-        }
-    })
-    .await
 }

@@ -33,15 +33,17 @@ const CONVERSATIONS: usize = 10_000;
 const MANY: usize = 31_000;
 const RATE: f64 = 1500.0;
 
-/// Measures, and returns the report.
-pub fn measure(disk: &Path, rounds: usize, progress: &dyn Fn(&str)) -> String {
+/// Measures, and returns the report. `is_quick`: only one login, and the rates among few people.
+pub fn measure(disk: &Path, rounds: usize, is_quick: bool, progress: &dyn Fn(&str)) -> String {
     let load = facts::load();
     let users = Users::make();
     let mut figures = Figures(Table::new(&["figure", "measured", "wanted", ""]));
     added(&mut figures, disk, &users, rounds, progress);
     rates(&mut figures, disk, &users, SMALL, progress);
-    let mut large = rates(&mut figures, disk, &users, LARGE, progress);
-    many(&mut figures, &mut large, progress);
+    if !is_quick {
+        let mut large = rates(&mut figures, disk, &users, LARGE, progress);
+        many(&mut figures, &mut large, progress);
+    }
     let mut report = String::from("# twofa: a fleet over PostgreSQL\n\n");
     for (name, value) in Facts::gather(disk, &load).0 {
         report += &format!("- {name}: {value}\n");
@@ -214,8 +216,40 @@ fn rates(
         figures.note("statements of one login", cost.statements, 1);
         figures.note("processor of one login, server, ms", cost.server, 3);
         figures.note("processor of one login, PostgreSQL, ms", cost.database, 3);
+        figures.note("processor of one login, hosts, ms", cost.hosts, 3);
+    }
+    if size == SMALL {
+        with_standby(figures, disk, users, &server, &mut hosts, progress);
     }
     server
+}
+
+/// Verified logins a second where each commit waits for a standby, each packet to which takes a millisecond.
+fn with_standby(
+    figures: &mut Figures,
+    disk: &Path,
+    users: &Users,
+    server: &Server,
+    hosts: &mut Hosts,
+    progress: &dyn Fn(&str),
+) {
+    progress("logging in with a synchronous standby behind 1 ms");
+    let standby = machines::machine(disk, users);
+    let _cable = server.connect_standby(&standby);
+    let often = &users.concurrent[..AT_ONCE.min(SMALL)];
+    let lines = often.iter().map(|user| {
+        let (account, codes) = (&user.account, user.codes(Some(3 * TURNS), TURNS));
+        format!("{} {} {}", account.name, account.uid, codes.join(" "))
+    });
+    let answer = hosts.order(&format!("log-in {}", often.len()), lines);
+    let rate = (often.len() * TURNS) as f64 / answer[0] * 1e9;
+    figures.note(
+        "verified logins a second, a synchronous standby behind 1 ms each way",
+        rate,
+        0,
+    );
+    figures.note("of these one login, median ms", answer[1], 1);
+    server.disconnect_standby();
 }
 
 /// The first code of everybody who logs in once.

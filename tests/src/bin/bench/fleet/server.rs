@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use twofa_e2e::Machine;
+use twofa_e2e::{Machine, SlowCable};
 use twofa_store::Location;
 
 use crate::machines;
@@ -17,10 +17,17 @@ const PORT: u16 = 6238;
 const DATABASE: &str = "install -d -o postgres /srv/db && cd / &&
     as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&
     $as $bin/initdb --auth=trust --locale=C --encoding=UTF8 --username=twofa /srv/db/data >/dev/null &&
-    $as $bin/pg_ctl -D /srv/db/data -o '-k /srv/db -c listen_addresses= -c max_connections=200 \
+    echo 'host replication all 10.79.1.0/24 trust' >>/srv/db/data/pg_hba.conf &&
+    $as $bin/pg_ctl -D /srv/db/data -o '-k /srv/db -c listen_addresses=* -c max_connections=200 \
         -c shared_preload_libraries=pg_stat_statements' -l /srv/db/log -w start \
         >/dev/null && $bin/createdb -h /srv/db -U twofa twofa &&
     psql -q -h /srv/db -U twofa twofa -c 'CREATE SCHEMA counting; CREATE EXTENSION pg_stat_statements SCHEMA counting'";
+/// A standby of it, on a machine that is connected to it.
+const STANDBY: &str = "install -d -o postgres /srv/db && cd / &&
+    as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&
+    $as $bin/pg_basebackup --no-sync -c fast -R -h 10.79.1.1 -U twofa -D /srv/db/data &&
+    echo \"primary_conninfo = 'host=10.79.1.1 user=twofa application_name=standby'\" >>/srv/db/data/postgresql.auto.conf &&
+    $as $bin/pg_ctl -D /srv/db/data -o '-k /srv/db -c listen_addresses= -c max_connections=200' -l /srv/db/log -w start >/dev/null";
 const MOVE: &str = "twofa store move --to 'postgres://twofa@%2Fsrv%2Fdb/twofa'";
 
 /// A server.
@@ -64,6 +71,29 @@ impl Server {
         self.machine.wait_until("! kill -0 $(cat /run/server.pid)");
     }
 
+    /// Starts a standby of the database on another machine, each packet to which takes a millisecond, and has each commit wait
+    /// for it.
+    pub fn connect_standby(&self, other: &Machine) -> SlowCable {
+        let slow = [1, 0];
+        let cable =
+            self.machine
+                .connect_slowly(other, "standby", slow, "10.79.1.1/24", "10.79.1.2/24");
+        other.run(STANDBY).ok();
+        self.query("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+        self.query("SELECT pg_reload_conf()");
+        let is_in_sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        self.machine.wait_until(&format!(
+            "[ \"$(psql -h /srv/db -U twofa -At twofa -c \"{is_in_sync}\")\" = 1 ]"
+        ));
+        cable
+    }
+
+    /// Has commits wait for no standby again.
+    pub fn disconnect_standby(&self) {
+        self.query("ALTER SYSTEM RESET synchronous_standby_names");
+        self.query("SELECT pg_reload_conf()");
+    }
+
     /// Counts from here on.
     pub fn begin_counting(&self) -> Cost {
         self.query("SELECT counting.pg_stat_statements_reset()");
@@ -81,6 +111,7 @@ impl Server {
             statements: calls.trim().parse::<f64>().expect("a number") / logins as f64,
             server: each(now.server, begun.server),
             database: each(now.database, begun.database),
+            hosts: each(now.hosts, begun.hosts),
         }
     }
 
@@ -103,6 +134,7 @@ impl Server {
             statements: 0.0,
             server: time("$(cat /run/server.pid)"),
             database: time("$(pgrep -x postgres)"),
+            hosts: time("$(pgrep -f -- '--inside hosts')"),
         }
     }
 
@@ -137,6 +169,8 @@ pub struct Cost {
     pub server: f64,
     /// Milliseconds of a processor that PostgreSQL takes.
     pub database: f64,
+    /// Milliseconds of a processor that the hosts take, all of them one process.
+    pub hosts: f64,
 }
 
 /// Hosts that have joined, in one process on the machine of their server.
