@@ -15,8 +15,8 @@ SBINDIR = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share
 ZSHDIR  ?= $(SHARE)/zsh/site-functions
 UNITS   ?= $(PREFIX)/lib/systemd/system
-UNIT_FILES = twofad.service twofad.socket twofad-sessions.service twofad-sessions.timer twofa-pam-recover.service \
-             twofad-server.service
+UNIT_FILES = twofad.service twofad.socket twofad-sessions.service twofad-sessions.timer twofad-sessions.path \
+             twofa-pam-recover.service twofad-server.service
 # Where cargo builds. CARGO_TARGET_DIR may be set in the environment or as "make CARGO_TARGET_DIR=...".
 TARGET  = $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET)/release

@@ -6,6 +6,7 @@
 
 mod conversation;
 pub mod policy;
+pub mod watch;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};

@@ -42,3 +42,6 @@ pub const SERVER_PROTOCOL: &[u8] = b"twofa-server/1";
 
 /// The protocol of a host about itself: where servers are, and a new certificate.
 pub const HOST_PROTOCOL: &[u8] = b"twofa-host/1";
+
+/// The protocol of the one connection on which a host waits for what it is to do.
+pub const WATCH_PROTOCOL: &[u8] = b"twofa-watch/1";

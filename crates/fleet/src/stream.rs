@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use twofa_proto::codec::{self, CodecError};
 
 use crate::tls::ServerConfigs;
-use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL};
+use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL};
 
 /// How long a flow is quiet before the kernel asks whether the other end is there, and how often it asks again, in seconds.
 const KEEP_ALIVE: u32 = 60;
@@ -55,6 +55,8 @@ pub enum Protocol {
     Join,
     /// [`SERVER_PROTOCOL`]
     Server,
+    /// [`WATCH_PROTOCOL`]
+    Watch,
 }
 
 /// A connection that a server has accepted.
@@ -87,6 +89,7 @@ pub fn accept(
         Some(HOST_PROTOCOL) => Protocol::Host,
         Some(JOIN_PROTOCOL) => Protocol::Join,
         Some(SERVER_PROTOCOL) => Protocol::Server,
+        Some(WATCH_PROTOCOL) => Protocol::Watch,
         _ => return Err(io::Error::other("the client names no protocol of ours")),
     };
     Ok(Accepted {
@@ -196,6 +199,28 @@ impl ToServer {
     /// The certificates that the server has shown, its own first.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         self.0.conn.peer_certificates().unwrap_or_default()
+    }
+
+    /// Whether a message arrives within `timeout`, or the beginning of one. Fails if the connection has ended.
+    pub fn arrives_within(&mut self, timeout: Duration) -> io::Result<bool> {
+        let unread = self
+            .0
+            .conn
+            .process_new_packets()
+            .map_err(io::Error::other)?;
+        if unread.plaintext_bytes_to_read() > 0 {
+            return Ok(true);
+        }
+        let socket = &self.0.sock.socket;
+        socket.set_read_timeout(Some(timeout))?;
+        match socket.peek(&mut [0]) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether nothing has come from the server, not even its end. Between two conversations nothing should.

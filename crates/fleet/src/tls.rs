@@ -18,7 +18,7 @@ use crate::certificate::{CertificateError, PrivateKey, read_pem};
 pub use crate::error::TlsError;
 use crate::identity::Id;
 use crate::verifier::{HostVerifier, Lapsed, ServerVerifier};
-use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL};
+use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL};
 
 /// What a server shows, and whom it trusts; certificates as PEM.
 #[derive(Debug)]
@@ -44,7 +44,13 @@ pub struct ServerConfigs {
 
 /// The configurations of a server.
 pub fn server(certificates: &ServerCertificates<'_>) -> Result<Arc<ServerConfigs>, TlsError> {
-    let usual = [PROTOCOL, HOST_PROTOCOL, JOIN_PROTOCOL, SERVER_PROTOCOL];
+    let usual = [
+        PROTOCOL,
+        HOST_PROTOCOL,
+        JOIN_PROTOCOL,
+        SERVER_PROTOCOL,
+        WATCH_PROTOCOL,
+    ];
     Ok(Arc::new(ServerConfigs {
         usual: server_for(certificates, &usual, Lapsed::Refused)?,
         itself: server_for(certificates, &[HOST_PROTOCOL], Lapsed::Accepted)?,
@@ -95,6 +101,11 @@ pub fn host(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, Tl
 /// The same for what a host asks about itself.
 pub fn host_itself(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
     joined(certificates, HOST_PROTOCOL)
+}
+
+/// The same for the connection on which a host waits for what it is to do.
+pub fn host_watching(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
+    joined(certificates, WATCH_PROTOCOL)
 }
 
 fn joined(

@@ -1,8 +1,9 @@
-//! The messages between a host and a server: of logins (`twofa/1`), of the host itself (`twofa-host/1`), and of joining.
+//! The messages between a host and a server: of logins (`twofa/1`), of the host itself (`twofa-host/1`), of what it has done and
+//! is to do (`twofa-watch/1`), and of joining.
 //!
 //! They are not those between module and broker, which change with every version: a server speaks to hosts of other versions.
 //! What is sent under one number of the protocol stays as it is to the byte; messages may be added behind those that there
-//! are. A host has messages for logins, for joining, and for what a person does with their own record: it cannot list
+//! are. A host has messages for logins and their sessions, for joining, and for what a person does with their own record: it cannot list
 //! people, change the policy, nor say who it is.
 //!
 //! Which message may come when is the table of [`twofa_proto::state`].
@@ -276,6 +277,61 @@ pub enum Verdict {
     Unavailable,
     /// No answer came.
     NoAnswer,
+}
+
+/// From a joined host, on the connection on which it waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWatcher {
+    /// What has become of sessions and orders; answered by [`ToWatcher::Noted`]. A host that was waiting does so no longer.
+    Report(WatchReport),
+    /// Say when there is something to do, or 15 seconds have passed; answered by [`ToWatcher::News`].
+    Wait {
+        /// The version of the fleet's rules that the host has; 0: none.
+        policy: i64,
+        /// The version of the twofa on the host, for a listing.
+        version: String,
+    },
+}
+
+/// What a host reports. A session is named by the conversation of its login, which a server must have let pass on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WatchReport {
+    /// Sessions that began, with the numbers that the host gave them.
+    pub begun: Vec<(ConversationId, i64)>,
+    /// Sessions that ended.
+    pub ended: Vec<ConversationId>,
+    /// Orders that are done.
+    pub done: Vec<i64>,
+}
+
+/// From a server, to a host that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWatcher {
+    /// The report is on record, but for this.
+    Noted {
+        /// Sessions that are not this host's to report.
+        sessions: Vec<ConversationId>,
+        /// Orders that are not this host's.
+        orders: Vec<i64>,
+    },
+    /// What there is to do.
+    News {
+        /// The version of the rules that is in force.
+        policy: i64,
+        /// What the host is to do. What it has confirmed is in it no longer.
+        orders: Vec<EndOrder>,
+    },
+    /// The host is not served, and why.
+    Refused(String),
+}
+
+/// The order to end sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndOrder {
+    /// Its number.
+    pub id: i64,
+    /// The conversations of the logins of these sessions.
+    pub conversations: Vec<ConversationId>,
 }
 
 /// From a host that joins: all that it sends.
@@ -553,6 +609,38 @@ mod tests {
             hint: None,
         });
         assert_eq!(bytes(&failed), [6, 2, 4, 1, b'm', 0]);
+    }
+
+    #[test]
+    fn the_messages_of_twofa_watch_1_are_these_bytes() {
+        let id = *b"0123456789abcdef";
+        let report = WatchReport {
+            begun: vec![(id, 3)],
+            ended: vec![id],
+            done: vec![4],
+        };
+        let sent = b"\0\x010123456789abcdef\x06\x010123456789abcdef\x01\x08";
+        assert_eq!(bytes(&FromWatcher::Report(report)), sent);
+        let wait = FromWatcher::Wait {
+            policy: 3,
+            version: "0.1".into(),
+        };
+        assert_eq!(bytes(&wait), b"\x01\x06\x030.1");
+        let noted = ToWatcher::Noted {
+            sessions: vec![id],
+            orders: vec![4],
+        };
+        assert_eq!(bytes(&noted), b"\0\x010123456789abcdef\x01\x08");
+        let conversations = vec![id];
+        let news = ToWatcher::News {
+            policy: 3,
+            orders: vec![EndOrder {
+                id: 4,
+                conversations,
+            }],
+        };
+        assert_eq!(bytes(&news), b"\x01\x06\x01\x08\x010123456789abcdef");
+        assert_eq!(bytes(&ToWatcher::Refused("no".into())), b"\x02\x02no");
     }
 
     #[test]

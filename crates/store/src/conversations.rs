@@ -142,6 +142,26 @@ impl Store {
         }
     }
 
+    /// Records a login that passed with no prompt that any server could go on with, so that its host can report its session.
+    pub fn note_passed_conversation(
+        &self,
+        new: NewConversation<'_>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change_unsynced(origin, now, |tx| {
+            let until = now.after(KEPT);
+            conversations::insert_over(
+                tx.db,
+                new.id,
+                (new.host, new.account),
+                new.login,
+                new.reply,
+                until,
+            )
+        })
+    }
+
     /// The conversation of this id with the host whose certificate has `key`; `None`: there is none, it has ended, or it is
     /// another host's.
     pub fn conversation(

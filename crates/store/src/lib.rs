@@ -45,6 +45,7 @@ mod host_in_force;
 mod host_limits;
 mod host_message;
 mod host_renewal;
+mod host_sessions;
 mod invitations;
 mod join_keys;
 pub mod journal;
@@ -64,6 +65,7 @@ mod private_file;
 mod providers;
 mod record;
 mod rekeying;
+mod reported_sessions;
 mod resume;
 mod rules;
 pub mod seal;
@@ -97,6 +99,10 @@ pub use holder::Holder;
 pub use host_limits::HostAdmission;
 pub use host_message::{AtHand, OfAnswer};
 pub use host_renewal::{HostRenewal, RenewalOutcome};
+pub use host_sessions::{
+    HostOrder, HostReport, HostSession, HostSessionFilter, HostSessionLogin, OrderForHost,
+    RefusedReport,
+};
 pub use invitations::InvitationOutcome;
 pub use join_keys::{DeadToken, KeyJoin, KeyJoinOutcome, NewJoinKey};
 pub use keys::{Keys, NumberedKey};
@@ -109,13 +115,14 @@ pub use model::device::TrustedDevice;
 pub use model::mark::{BadMark, Mark};
 pub use model::session::{LockerPlace, NewSession, SessionFilter, StoredSession};
 pub use model::ticket::{
-    AccountPhase, Confirmation, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,
+    AccountPhase, Confirmation, FleetLogin, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,
     TicketNumber,
 };
 pub use notices::NoticeFate;
 pub use place::{Place, ServerPlace};
 pub use providers::{ProviderRecord, Providers, Value};
 pub use rekeying::{Rekeying, SealedCount};
+pub use reported_sessions::SessionWork;
 pub use resume::Setback;
 pub use rules::Rules;
 pub use sends::{SendKind, SendLimit, SendStart};

@@ -12,7 +12,8 @@ use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof};
 use crate::model::device::{HashedDevice, password_hash};
 use crate::model::ticket::{
-    AccountPhase, Confirmation, LIFETIME, Pass, ProcessId, TicketGrant, TicketLogin, read, write,
+    AccountPhase, Confirmation, FleetLogin, LIFETIME, LoginProcess, Pass, ProcessId, TicketGrant,
+    TicketLogin, TicketNumber, read, write,
 };
 use crate::sql::users::UserRecord;
 use crate::sql::{devices, events, tickets, users};
@@ -100,6 +101,31 @@ impl Store {
         })
     }
 
+    /// On a host of a fleet: leaves a ticket for a login that a server let pass, for the session hook.
+    pub fn leave_fleet_ticket(
+        &self,
+        account: &Account,
+        process: &LoginProcess,
+        fleet: FleetLogin,
+        ssh_auth_info: Option<&str>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let login = write(&TicketLogin {
+            service: origin.service().map(ToOwned::to_owned),
+            by: Proof::Server,
+            ssh_auth_info: ssh_auth_info.map(ToOwned::to_owned),
+            code_at: None,
+            grant: None,
+            fleet: Some(fleet),
+        })?;
+        let number = TicketNumber::random()?;
+        self.write_unsynced(|view| {
+            tickets::delete_old(view.db, now.before(LIFETIME))?;
+            tickets::save(view.db, number, process, account, true, &login, now)
+        })
+    }
+
     /// What is known of the login whose session `process` opens, and whose login it was. It is known once.
     pub fn redeem_ticket(
         &self,
@@ -158,6 +184,7 @@ impl Tx<'_> {
             ssh_auth_info: pass.ssh_auth_info.map(ToOwned::to_owned),
             code_at: code_at.map(Timestamp::unix),
             grant,
+            fleet: None,
         };
         let login = write(&login)?;
         tickets::delete_old(self.db, self.now.before(LIFETIME))?;

@@ -1,9 +1,11 @@
-//! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in.
+//! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in,
+//! and [`sessions`] what becomes of logins.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
 mod merging;
 mod policy;
+mod sessions;
 
 use twofa_e2e::{Authenticator, Cable, Machine, Terminal, password_of};
 

@@ -3,17 +3,46 @@
 //! does that.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 pub use crate::requests::session::session_report;
 use twofa_core::{Account, Timestamp};
-use twofa_store::SessionFilter;
-pub use twofa_store::StoredSession;
 pub use twofa_store::event::SessionEnd;
+pub use twofa_store::{HostOrder, HostSession, HostSessionFilter, StoredSession};
+use twofa_store::{Location, SessionFilter};
 
 use super::{AdminError, Administration};
 use crate::requests::session;
 
+/// The file that the broker of a host writes when a server wants sessions ended, or some were closed. Root's
+/// `twofa session sweep` is then due.
+pub fn trigger() -> PathBuf {
+    Location::default().database.with_file_name("end-sessions")
+}
+
 impl Administration {
+    /// On a server: the open sessions on hosts of the fleet that `filter` lets through, by host and number.
+    pub fn host_sessions(
+        &self,
+        filter: &HostSessionFilter,
+    ) -> Result<Vec<HostSession>, AdminError> {
+        Ok(self.store().host_sessions(filter)?)
+    }
+
+    /// On a server: orders the hosts concerned to end their sessions that `filter` lets through. Returns the orders.
+    pub fn end_host_sessions(
+        &self,
+        filter: &HostSessionFilter,
+    ) -> Result<Vec<HostOrder>, AdminError> {
+        let (origin, now) = (self.origin(), self.now());
+        Ok(self.store().end_host_sessions(filter, &origin, now)?)
+    }
+
+    /// What has become of these orders. Those of hosts that were removed are left out.
+    pub fn host_orders(&self, ids: &[i64]) -> Result<Vec<HostOrder>, AdminError> {
+        Ok(self.store().host_orders(ids)?)
+    }
+
     /// The sessions on record as open, of the user called `user` or of everybody, in order of number.
     pub fn open_sessions(&self, user: Option<String>) -> Result<Vec<StoredSession>, AdminError> {
         let mut sessions = Vec::new();

@@ -267,6 +267,8 @@ fn proof_name(by: &Proof) -> (&'static str, bool) {
         }
         Proof::BackupCode => (Method::Backup.name(), false),
         Proof::SecurityKey { .. } => (Method::SecurityKey.name(), false),
+        // No event has it.
+        Proof::Server => ("server", false),
     }
 }
 

@@ -9,6 +9,7 @@ mod checkpoints;
 mod connection_limits;
 mod deadlines;
 mod fleet_policy;
+mod fleet_sessions;
 mod hosts;
 mod lazy_store;
 mod marks;

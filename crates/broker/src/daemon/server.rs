@@ -24,7 +24,8 @@ use super::owner::Owners;
 use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
 use super::{
-    checkpoints, connection_limits, fleet_policy, marks, records, upkeep, watchdog, workers,
+    checkpoints, connection_limits, fleet_policy, fleet_sessions, marks, records, upkeep, watchdog,
+    workers,
 };
 use crate::fleet::upkeep::Upkeep;
 use crate::identity::authority::Peer;
@@ -99,21 +100,14 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     })?;
     start_notices(store.clone(), wakeup.clone())?;
     checkpoints::start(store.clone(), journal_wakeup.clone())?;
-    let policy_wakeup = Arc::new(Wakeup::default());
-    fleet_policy::start(store.clone(), policy_wakeup.clone())?;
-    let marks_end = Arc::new(Wakeup::default());
-    marks::start(store.clone(), marks_end.clone())?;
-    let fleet_wakeup = Arc::new(Wakeup::default());
-    upkeep::start(store.clone(), fleet_wakeup.clone())?;
+    let fleet = start_fleet(&store)?;
     let recorder = records::start(store.clone())?;
     report_ready(listener, watched)?;
     ends.wait()?;
     tell(service_manager::notify_stopping());
     wakeup.end();
     journal_wakeup.end();
-    policy_wakeup.end();
-    marks_end.end();
-    fleet_wakeup.end();
+    fleet.iter().for_each(|wakeup| wakeup.end());
     drop(trigger);
     pool.close();
     let until = Instant::now() + SHUTDOWN_TIMEOUT;
@@ -124,6 +118,17 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     checkpoints::write(&store);
     store.close();
     Ok(())
+}
+
+/// Starts what a host of a fleet has to do, and what a server of one gives its database. Each ends with its wakeup.
+fn start_fleet(store: &Arc<LazyStore>) -> io::Result<[Arc<Wakeup>; 4]> {
+    let wakeups: [Arc<Wakeup>; 4] = Default::default();
+    let [policy, sessions, marks_end, fleet] = &wakeups;
+    fleet_policy::start(store.clone(), policy.clone())?;
+    fleet_sessions::start(store.clone(), sessions.clone(), policy.clone())?;
+    marks::start(store.clone(), marks_end.clone())?;
+    upkeep::start(store.clone(), fleet.clone())?;
+    Ok(wakeups)
 }
 
 /// Tells the service manager, if there is one, that connections are served, and from then on that they still are.

@@ -11,7 +11,7 @@ use twofa_fleet::certificate::{PrivateKey, read_pem};
 use twofa_fleet::client::policy::PolicyAnswer;
 use twofa_fleet::client::{Servers, Unreached};
 use twofa_fleet::identity::{Identity, Role};
-use twofa_fleet::tls::{self, HostCertificates};
+use twofa_fleet::tls::{self, ClientConfig, HostCertificates};
 use twofa_store::{JoinedFleet, Rules, Store, StoreError};
 
 use super::files::{FilesError, FleetDirectory, HostFiles};
@@ -40,9 +40,20 @@ struct Known {
     file: FileState,
     fleet: JoinedFleet,
     servers: Arc<Servers>,
+    /// For the connection on which this host waits for what it is to do.
+    watching: Arc<ClientConfig>,
     signers: Signers,
     /// The copy that was found to be good, and the version of the store with which it was.
     good_copy: Option<(FileState, i64)>,
+}
+
+/// The servers, and how to connect to one in order to wait for what is to be done.
+#[derive(Debug)]
+pub struct Watching {
+    /// The servers.
+    pub servers: Arc<Servers>,
+    /// The configuration of such a connection.
+    pub config: Arc<ClientConfig>,
 }
 
 /// Device, inode, size and times of a file.
@@ -181,15 +192,30 @@ impl Membership {
             authority: files.authority.clone(),
             fleet: files.fleet.clone(),
         };
+        let watching = tls::host_watching(&certificates(&files))?;
         let servers = Arc::new(connect(files)?);
         *known = Some(Known {
             file,
             fleet: joined.clone(),
             servers: servers.clone(),
+            watching,
             signers,
             good_copy: None,
         });
         Ok(Some(servers))
+    }
+
+    /// The servers, as [`Self::servers`], and the configuration for the connection on which this host waits for what it is to do.
+    pub fn watching(
+        &self,
+        joined: Option<&JoinedFleet>,
+        store: &Store,
+    ) -> Result<Option<Watching>, NotAMember> {
+        let servers = self.servers(joined, store)?;
+        let known = self.lock();
+        let config = known.as_ref().map(|known| known.watching.clone());
+        let both = servers.zip(config);
+        Ok(both.map(|(servers, config)| Watching { servers, config }))
     }
 
     /// The files of this host, which its store says is `joined`, with what it was given since.
@@ -308,13 +334,17 @@ pub fn machine_id() -> String {
 }
 
 fn connect(files: HostFiles) -> Result<Servers, NotAMember> {
-    let config = tls::host(&HostCertificates {
+    let config = tls::host(&certificates(&files))?;
+    Ok(Servers::new(config, files.servers))
+}
+
+fn certificates(files: &HostFiles) -> HostCertificates<'_> {
+    HostCertificates {
         certificate: &files.certificate,
         key: &files.key,
         servers: &files.authority,
         fleet: &files.fleet,
-    })?;
-    Ok(Servers::new(config, files.servers))
+    }
 }
 
 fn state(path: &Path) -> Option<FileState> {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use twofa_core::Account;
 use twofa_core::address::parse_address;
 use twofa_fleet::client::{Conversation, Servers};
-use twofa_fleet::wire::{self, FromServer, HostLogin};
+use twofa_fleet::wire::{self, ConversationId, FromServer, HostLogin};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Login, Prompt, Request, Secret, Verdict, WORK_TIMEOUT};
-use twofa_store::Store;
+use twofa_store::{FleetLogin, Store};
 use zeroize::Zeroizing;
 
 use super::marks;
@@ -37,13 +37,32 @@ pub(crate) struct RelayedRequest<'a> {
     pub(crate) nobody_is_asked: Option<&'static str>,
 }
 
-/// Has a server decide about the login: the verdict, and why, for the log. Without an answer of a server nobody gets in.
+/// What a server has decided.
+pub(crate) struct Relayed {
+    pub(crate) verdict: Verdict,
+    /// Why, for the log.
+    pub(crate) why: String,
+    /// The login as the servers know it, if one of them let it pass.
+    pub(crate) passed: Option<FleetLogin>,
+}
+
+impl Relayed {
+    const fn without_server(verdict: Verdict, why: String) -> Self {
+        Self {
+            verdict,
+            why,
+            passed: None,
+        }
+    }
+}
+
+/// Has a server decide about the login. Without an answer of a server nobody gets in.
 pub(crate) fn relay(
     servers: &Servers,
     store: &Store,
     relayed: &RelayedRequest<'_>,
     terminal: &mut dyn Terminal,
-) -> Result<(Verdict, String), TerminalClosed> {
+) -> Result<Relayed, TerminalClosed> {
     // All of it, with other servers tried, is to take no longer than a broker of this machine may.
     let deadline = Instant::now() + WORK_TIMEOUT;
     let mut login = describe(relayed);
@@ -52,7 +71,10 @@ pub(crate) fn relay(
         // What must not have gone back is not known.
         Err(error) => {
             terminal.error(messages::UNAVAILABLE)?;
-            return Ok((Verdict::Unavailable, error.to_string()));
+            return Ok(Relayed::without_server(
+                Verdict::Unavailable,
+                error.to_string(),
+            ));
         }
     }
     let mut conversation = match servers.open(&login, deadline) {
@@ -60,23 +82,31 @@ pub(crate) fn relay(
         Err(unreached) => {
             if let Some(why) = relayed.nobody_is_asked {
                 let why = reasons::without_server(why, &unreached);
-                return Ok((Verdict::NotRequired, why));
+                return Ok(Relayed::without_server(Verdict::NotRequired, why));
             }
             terminal.error(messages::NO_SERVER)?;
-            return Ok((Verdict::Unavailable, unreached.to_string()));
+            return Ok(Relayed::without_server(
+                Verdict::Unavailable,
+                unreached.to_string(),
+            ));
         }
     };
     remember(store, conversation.mark());
     match converse(&mut conversation, deadline, terminal)? {
         Ok((verdict, why)) => {
             let why = reasons::decided_by(conversation.server(), &why);
+            let passed = passed(verdict, conversation.id());
             conversation.finish();
-            Ok((local(verdict), why))
+            Ok(Relayed {
+                verdict: local(verdict),
+                why,
+                passed,
+            })
         }
         Err(error) => {
             terminal.error(messages::NO_SERVER)?;
             let why = reasons::server_lost(conversation.server(), &error);
-            Ok((Verdict::Unavailable, why))
+            Ok(Relayed::without_server(Verdict::Unavailable, why))
         }
     }
 }
@@ -89,6 +119,18 @@ pub(super) fn remember(store: &Store, mark: Option<wire::Mark>) {
     {
         log::warn(&error.to_string());
     }
+}
+
+fn passed(verdict: wire::Verdict, conversation: ConversationId) -> Option<FleetLogin> {
+    let is_asked = match verdict {
+        wire::Verdict::Passed => true,
+        wire::Verdict::NotRequired | wire::Verdict::Exempt => false,
+        _ => return None,
+    };
+    Some(FleetLogin {
+        conversation,
+        is_asked,
+    })
 }
 
 type Ended = Result<(wire::Verdict, String), ConnectionError>;

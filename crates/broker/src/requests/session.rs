@@ -111,7 +111,7 @@ fn open(
 }
 
 /// An application's claim as it is stored.
-fn claim(text: &str) -> Option<String> {
+pub(crate) fn claim(text: &str) -> Option<String> {
     let text: String = printable(text).chars().take(MAX_CLAIM).collect();
     Some(text).filter(|text| !text.is_empty())
 }

@@ -91,6 +91,7 @@ pub fn proof(by: &Proof) -> String {
         Proof::App { label } => format!("app '{label}'"),
         Proof::SentCode { channel } => channel.method().info().noun.to_owned(),
         Proof::BackupCode => "backup code".to_owned(),
+        Proof::Server => "by the fleet".to_owned(),
         Proof::SecurityKey { label } => format!("security key '{label}'"),
         Proof::TrustedDevice(device) => format!("trusted {}", device_words(device)),
         Proof::EnrolledApp { label } => format!("by enrolling '{label}'"),
@@ -210,6 +211,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::DevicesRevoked { .. }
         | Event::PasswordChanged { .. }
         | Event::SessionEnded { .. }
+        | Event::SessionEndAsked { .. }
         | Event::SummedUp { .. }
         | Event::LogPruned { .. }
         | Event::LogKeyMade { .. }

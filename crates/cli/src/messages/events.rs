@@ -131,6 +131,9 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::DevicesRevoked { count } => format!("{count} of them"),
         Event::PasswordChanged { count } => format!("{count} trusted before"),
         Event::SessionEnded { session, why } => session_end(session, *why),
+        Event::SessionEndAsked { session, on_host } => {
+            format!("{} on {on_host}", session_name(session))
+        }
         Event::SummedUp {
             of_kind,
             count,
@@ -218,6 +221,15 @@ fn sms_limit(alarm: SmsAlarm, all: u32, unverified: u32, limit: u32) -> String {
 }
 
 fn session_end(session: &SessionFields, why: SessionEnd) -> String {
+    let why = match why {
+        SessionEnd::Administrator => "by an administrator",
+        SessionEnd::Lifetime => "it was over its lifetime",
+        SessionEnd::Fleet => "by an administrator on a server of the fleet",
+    };
+    format!("{}: {why}", session_name(session))
+}
+
+fn session_name(session: &SessionFields) -> String {
     let SessionFields {
         number,
         of_service,
@@ -225,11 +237,7 @@ fn session_end(session: &SessionFields, why: SessionEnd) -> String {
     } = session;
     let from = place.as_ref();
     let from = from.map_or(String::new(), |place| format!(" from {place}"));
-    let why = match why {
-        SessionEnd::Administrator => "by an administrator",
-        SessionEnd::Lifetime => "it was over its lifetime",
-    };
-    format!("session {number} of {of_service}{from}: {why}")
+    format!("session {number} of {of_service}{from}")
 }
 
 /// With the address that was the method until then, if it is a method no longer.

@@ -1,6 +1,7 @@
 //! Sentences about login sessions.
 
-use twofa_broker::admin::sessions::StoredSession;
+use twofa_broker::admin::sessions::{HostOrder, HostSession, StoredSession};
+use twofa_core::Timestamp;
 use twofa_core::text::printable;
 
 use crate::sessions::machine::Other;
@@ -21,6 +22,74 @@ pub(crate) fn name(session: &StoredSession) -> String {
 
 pub(crate) fn ended(session: &StoredSession) -> String {
     format!("Ended {}.", name(session))
+}
+
+pub(crate) fn ended_for_fleet(session: &StoredSession) -> String {
+    format!("Ended {}, as a server of the fleet wants.", name(session))
+}
+
+/// `session 12 of alice on web1 (sshd from 192.0.2.7)`
+fn name_on_host(session: &HostSession) -> String {
+    let HostSession {
+        host,
+        number,
+        login,
+        ..
+    } = session;
+    let from = login.remote_host.as_ref();
+    let from = from.map_or(String::new(), |from| format!(" from {from}"));
+    let (user, service) = (&login.account.name, &login.service);
+    printable(&format!(
+        "session {number} of {user} on {host} ({service}{from})"
+    ))
+}
+
+pub(crate) fn ended_on_host(session: &HostSession) -> String {
+    format!("Ended {}.", name_on_host(session))
+}
+
+/// `web3 has not confirmed: it was last seen 3 h ago. Session 12 of alice is ended when it is back.`
+pub(crate) fn not_confirmed(order: &HostOrder, now: Timestamp) -> String {
+    let seen = order.seen_at.map_or_else(
+        || "it has never been seen".to_owned(),
+        |at| format!("it was last seen {} ago", since(at, now)),
+    );
+    let sessions = match order.sessions.as_slice() {
+        [session] => printable(&format!(
+            "Session {} of {} is ended",
+            session.number, session.login.account.name
+        )),
+        sessions => format!("{} sessions are ended", sessions.len()),
+    };
+    let host = printable(&order.host);
+    format!("{host} has not confirmed: {seen}. {sessions} when it is back.")
+}
+
+fn since(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.unix().saturating_sub(at.unix()).max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+pub(crate) fn hosts_not_confirmed(hosts: &[&str]) -> String {
+    match hosts {
+        [host] => format!("{} has not confirmed", printable(host)),
+        hosts => format!("{} hosts have not confirmed", hosts.len()),
+    }
+}
+
+pub(crate) fn no_session_on(number: i64, host: &str) -> String {
+    printable(&format!(
+        "there is no open session with the number {number} on {host}"
+    ))
+}
+
+pub(crate) fn no_host(name: &str) -> String {
+    printable(&format!("there is no host '{name}' in the fleet"))
 }
 
 /// Nothing is left to end.

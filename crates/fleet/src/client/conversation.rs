@@ -10,7 +10,9 @@ use twofa_proto::{ConnectionError, Secret};
 use super::{SERVER_TIMEOUT, Servers, Unreached};
 use crate::stream::ToServer;
 use crate::token::Address;
-use crate::wire::{FromHost, FromServer, HostAnswer, HostLogin, HostRequest, Mark, Verdict};
+use crate::wire::{
+    ConversationId, FromHost, FromServer, HostAnswer, HostLogin, HostRequest, Mark, Verdict,
+};
 
 /// A login that a server has accepted.
 #[derive(Debug)]
@@ -116,6 +118,15 @@ impl Conversation<'_> {
     /// The server that serves it.
     pub fn server(&self) -> &Address {
         &self.servers.addresses[self.server]
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> ConversationId {
+        match &self.last {
+            Last::Login(login) => login.conversation,
+            Last::Own(request) => request.conversation,
+            Last::Answer(answer) => answer.conversation,
+        }
     }
 
     /// The last mark of the fleet's database, of which the server has told.

@@ -44,6 +44,8 @@ pub enum Proof {
         /// The address, masked.
         address: String,
     },
+    /// On a host of a fleet: what a server has asked for.
+    Server,
 }
 
 /// A device, for people.
@@ -74,6 +76,8 @@ pub enum SessionEnd {
     Administrator,
     /// It was over its lifetime (`session.lifetime`).
     Lifetime,
+    /// An administrator wanted it, on a server of the fleet.
+    Fleet,
 }
 
 /// An authenticator app, without its key.

@@ -367,6 +367,13 @@ pub enum Event {
         /// Why.
         why: SessionEnd,
     },
+    /// A host of the fleet was told to end a login session.
+    SessionEndAsked {
+        /// Which; its number is the host's.
+        session: SessionFields,
+        /// The name of the host.
+        on_host: String,
+    },
     /// Earlier events gave way to this one, because there were too many.
     SummedUp {
         /// The name of their kind.
@@ -473,6 +480,7 @@ impl Event {
             | Self::DevicesRevoked { .. }
             | Self::PasswordChanged { .. }
             | Self::SessionEnded { .. }
+            | Self::SessionEndAsked { .. }
             | Self::SummedUp { .. }
             | Self::LogPruned { .. }
             | Self::LogKeyMade { .. }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 66] = [
+pub const EVENT_NAMES: [EventName; 67] = [
     event(
         "passed",
         "method label channel kind",
@@ -278,6 +278,11 @@ pub const EVENT_NAMES: [EventName; 66] = [
         "session-ended",
         "number of-service place why",
         "A login session was ended from outside",
+    ),
+    event(
+        "session-end-asked",
+        "number of-service place on-host",
+        "A host of the fleet was told to end a login session",
     ),
     event(
         "summed-up",

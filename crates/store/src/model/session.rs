@@ -56,6 +56,8 @@ pub struct StoredSession {
     pub closed_at: Option<Timestamp>,
     /// When it had no processes any longer, as far as somebody has looked.
     pub ended_at: Option<Timestamp>,
+    /// A server of the fleet wants it ended.
+    pub is_to_end: bool,
 }
 
 /// Which sessions to read.

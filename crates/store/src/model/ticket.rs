@@ -97,6 +97,18 @@ pub struct TicketLogin {
     #[serde(default)]
     pub(crate) code_at: Option<i64>,
     pub(crate) grant: Option<TicketGrant>,
+    /// On a host of a fleet: the login as its servers know it.
+    #[serde(default)]
+    pub(crate) fleet: Option<FleetLogin>,
+}
+
+/// A login that a server of the fleet let pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetLogin {
+    /// The id of its conversation.
+    pub conversation: [u8; 16],
+    /// Whether a second factor was asked for.
+    pub is_asked: bool,
 }
 
 /// The grant that a confirmed ticket makes or uses.

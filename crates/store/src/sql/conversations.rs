@@ -74,6 +74,22 @@ pub(crate) fn find_ahead(id: &[u8; 16]) -> Ahead {
     Ahead::new(FIND, values![id])
 }
 
+/// Adds a conversation of a host and an account that is over before anything was answered, unless there is one of this id.
+pub(crate) fn insert_over(
+    db: &Db<'_>,
+    id: &[u8; 16],
+    (host, account): (&str, &str),
+    login: &str,
+    reply: &str,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let sql =
+        "INSERT INTO conversation (id, host, account, login, state, number, reply, is_over, until)
+               VALUES (?1, ?2, ?3, ?4, '', 0, ?5, 1, ?6) ON CONFLICT (id) DO NOTHING";
+    db.execute(sql, values![id, host, account, login, reply, until])
+        .map(drop)
+}
+
 pub(crate) fn find(db: &Db<'_>, id: &[u8; 16]) -> Result<Option<ConversationRecord>, StoreError> {
     db.query_opt(FIND, values![id], record)
 }

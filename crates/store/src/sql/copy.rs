@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 39] = [
+pub(crate) static TABLES: [Table; 42] = [
     table("setting", "key, value"),
     table("class", "name, position, unix_group, unix_gid"),
     table("class_setting", "class, key, value"),
@@ -78,7 +78,7 @@ pub(crate) static TABLES: [Table; 39] = [
     numbered(
         "session",
         "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof, keys, code_at,
-         started_at, until, scope, closed_at, ended_at",
+         started_at, until, scope, closed_at, ended_at, conversation, reported, end_order",
     ),
     numbered(
         "send",
@@ -124,6 +124,13 @@ pub(crate) static TABLES: [Table; 39] = [
         "conversation",
         "id, host, account, login, state, number, hash, verdict, reply, is_over, until",
     ),
+    numbered(
+        "host_session",
+        "id, host, conversation, number, name, uid, service, remote_host, remote_user, terminal, method, started_at, ended_at,
+         end_order",
+    ),
+    numbered("host_order", "id, host, asked_at, confirmed_at"),
+    table("server_order", "id, received_at"),
     table(
         "joined_fleet",
         "id, fleet, host, name, joined_at, servers, certificate, key, next_key",

@@ -9,7 +9,7 @@ use crate::model::session::{NewSession, SessionFilter, StoredSession};
 use crate::model::ticket::{ProcessId, TicketLogin};
 
 const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof, keys,
-    started_at, until, scope, closed_at, ended_at";
+    started_at, until, scope, closed_at, ended_at, end_order";
 
 /// Adds a session, in the place of one of the same process. Returns its number.
 pub(crate) fn insert(
@@ -21,7 +21,9 @@ pub(crate) fn insert(
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let unwritable = |error| StoreError::Other(format!("a session cannot be written: {error}"));
+    let fleet = ticket.and_then(|ticket| ticket.fleet);
     let proof = ticket
+        .filter(|_| fleet.is_none_or(|fleet| fleet.is_asked))
         .map(|ticket| serde_json::to_string(&ticket.by))
         .transpose()
         .map_err(unwritable)?;
@@ -32,8 +34,8 @@ pub(crate) fn insert(
         values![new.boot, new.process.pid, new.process.start],
     )?;
     let sql = "INSERT INTO session (name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal,
-                   proof, keys, code_at, started_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                   proof, keys, code_at, started_at, conversation)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     db.insert(
         sql,
         values![
@@ -50,7 +52,8 @@ pub(crate) fn insert(
             proof,
             keys,
             ticket.and_then(|ticket| ticket.code_at),
-            now
+            now,
+            fleet.map(|fleet| fleet.conversation)
         ],
     )
 }
@@ -151,6 +154,7 @@ fn read(row: &Row<'_>) -> Result<StoredSession, StoreError> {
         scope: row.get("scope")?,
         closed_at: row.get("closed_at")?,
         ended_at: row.get("ended_at")?,
+        is_to_end: row.get::<Option<i64>>("end_order")?.is_some(),
     })
 }
 

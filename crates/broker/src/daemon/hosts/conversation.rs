@@ -20,7 +20,7 @@ use super::held::{Held, HeldWork};
 use super::permits::Purpose;
 use super::turns::{self, Reply};
 use super::work::{Job, Task};
-use super::{Shared, WRITE_TIMEOUT, policy};
+use super::{Shared, WRITE_TIMEOUT, policy, watch};
 use crate::context::Services;
 use crate::fleet::marks;
 use crate::process::log;
@@ -30,7 +30,7 @@ use crate::text::messages::{self, endings, reasons};
 use crate::text::terminal::Progress;
 
 /// How long a host may take to send a message that has begun to arrive.
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often at most it is noted that somebody logs in on a host.
 const SEEN_INTERVAL: Duration = Duration::from_secs(60);
 /// Characters of a host's version that are kept at most.
@@ -70,6 +70,9 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
         task,
         since,
     } = job;
+    if connection.watcher.is_some() {
+        return watch::serve(shared, connection, task);
+    }
     let HostConnection {
         link,
         key,
@@ -252,7 +255,7 @@ fn check_seen(services: Services<'_>, seen: Option<&wire::Mark>) -> Result<(), S
 }
 
 /// Notes now and then that the host is there.
-fn note_seen(shared: &Shared, services: Services<'_>, host: &Host, version: &str) {
+pub(super) fn note_seen(shared: &Shared, services: Services<'_>, host: &Host, version: &str) {
     if shared.seen.is_due(&host.id) {
         // Only a listing shows it.
         let version: String = printable(version).chars().take(MAX_VERSION).collect();

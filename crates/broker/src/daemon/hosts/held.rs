@@ -105,9 +105,14 @@ fn log_in(
         may_hold: true,
         ..relayed
     };
+    let id = host.id.clone();
     let peer = RelayedPeer::new(host, key, login.asked_by);
     match serve_relayed(services, &peer, relayed, terminal) {
-        Served::Done(done) | Served::Failed(done) => Ok(turns::done_on_the_wire(done)),
+        Served::Done(done) | Served::Failed(done) => {
+            let end = turns::done_on_the_wire(done);
+            turns::note_passed(services, &peer, &id, login, std::slice::from_ref(&end));
+            Ok(end)
+        }
         Served::Asked | Served::MustHold | Served::AnsweredMeanwhile => Err(out_of_turn()),
     }
 }

@@ -3,7 +3,8 @@
 //! A connection begins with a handshake, for which there are few permits and little time. A host that shows its certificate
 //! has [`conversation`]s, one after the other, in each of which its row in the store is looked at with every message. It can
 //! also ask about [`itself`]. One that has no certificate yet can only [`join`], and so can a server ([`server_join`]). A server
-//! that was removed from the fleet ends ([`own_row`]).
+//! that was removed from the fleet ends ([`own_row`]). Each host keeps one connection open on which it waits for what it is to
+//! do ([`mod@watch`]).
 //!
 //! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
@@ -24,6 +25,7 @@ mod silence;
 mod tests;
 mod turns;
 mod waiting;
+mod watch;
 mod work;
 
 use std::io;
@@ -132,6 +134,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     });
     start(&shared)?;
     let permits = shared.permits.clone();
+    watch::start(shared.clone())?;
     let own_row = Arc::new(Wakeup::default());
     own_row::start(shared.clone(), own_row.clone())?;
     thread::Builder::new()
@@ -277,13 +280,17 @@ fn serve_connection(
         (Protocol::Join, None) => join::serve(shared, link, address, deadline),
         (Protocol::Server, None) => server_join::serve(shared, link, address, deadline),
         (Protocol::Host, Some(der)) => itself::serve(shared, link, address, &der, deadline),
-        (Protocol::Fleet, Some(der)) => {
+        (Protocol::Fleet | Protocol::Watch, Some(der)) => {
             drop(handshake);
             let Ok((key, _)) = certificate::key_and_end(&der) else {
                 return;
             };
+            let new = match protocol {
+                Protocol::Watch => HostConnection::watching,
+                _ => HostConnection::new,
+            };
             match shared.permits.acquire(Purpose::Host(key)) {
-                Some(permit) => wait(shared, HostConnection::new(link, key, permit)),
+                Some(permit) => wait(shared, new(link, key, permit)),
                 None => shared
                     .permits
                     .warn(&format!("{address}: too many connections")),

@@ -2,6 +2,7 @@ mod own_record;
 mod seats;
 mod stolen;
 mod upkeep;
+mod watch;
 
 use super::*;
 use crate::testing::store_in;

@@ -70,6 +70,9 @@ pub(super) fn begin(
         Served::AnsweredMeanwhile => return Ok(Reply::Say(over())),
     };
     let (state, said) = said(exchange, done);
+    if state.is_none() {
+        note_passed(services, &peer, &id, login, &said);
+    }
     if let Some(state) = state {
         let new = NewConversation {
             id: &login.conversation,
@@ -89,6 +92,43 @@ pub(super) fn begin(
         }
     }
     Ok(Reply::Say(said))
+}
+
+/// Notes a login that passed with no conversation that is on record, so that its host can report its session. It passes
+/// whether that can be noted or not.
+pub(super) fn note_passed(
+    services: Services<'_>,
+    peer: &RelayedPeer,
+    host: &str,
+    login: &HostLogin,
+    said: &[FromServer],
+) {
+    let Some(FromServer::Done {
+        verdict: wire::Verdict::Passed | wire::Verdict::NotRequired | wire::Verdict::Exempt,
+        ..
+    }) = said.last()
+    else {
+        return;
+    };
+    let (Ok(described), Ok(reply)) = (to_text(login), to_text(&said)) else {
+        return;
+    };
+    let now = services.now();
+    let new = NewConversation {
+        id: &login.conversation,
+        host,
+        account: &login.user,
+        login: &described,
+        state: "",
+        reply: &reply,
+        until: now,
+    };
+    let noted = services
+        .store
+        .note_passed_conversation(new, &origin(peer), now);
+    if let Err(error) = noted {
+        log::warn(&log_lines::session_not_noted(&error));
+    }
 }
 
 /// The reply to a login that another server, or this one on another connection, has replied to.

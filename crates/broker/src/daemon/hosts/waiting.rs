@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::IDLE_TIMEOUT;
 use super::connection::HostConnection;
 use super::work::{Job, Task, WorkQueue};
 use crate::process::log;
-use crate::requests::connection::ANSWER_TIMEOUT;
 
 /// How often connections are looked for that have waited for too long, in milliseconds.
 const INTERVAL: u16 = 1_000;
@@ -47,12 +45,8 @@ impl Waiting {
 
     /// Lets `connection` wait for the next message of its host, as long as that may take.
     pub(super) fn add(&self, connection: HostConnection) -> io::Result<()> {
-        let timeout = if connection.is_asking() {
-            ANSWER_TIMEOUT
-        } else {
-            IDLE_TIMEOUT
-        };
-        self.add_until(connection, Instant::now() + timeout)
+        let until = Instant::now() + connection.timeout();
+        self.add_until(connection, until)
     }
 
     fn add_until(&self, connection: HostConnection, until: Instant) -> io::Result<()> {
@@ -122,11 +116,31 @@ impl Waiting {
         let over: Vec<_> = self.lock().iter().filter_map(is_over).collect();
         for id in over {
             if let Some(WaitingConnection { connection, .. }) = self.take(id)
-                && connection.is_asking()
+                && connection.is_waited_on()
             {
                 queue.push(Job::new(connection, Task::TimeOut));
             }
         }
+    }
+
+    /// Whether there is a connection on which a host waits for what it is to do.
+    pub(super) fn is_any_watching(&self) -> bool {
+        let connections = self.lock();
+        connections
+            .values()
+            .any(|it| it.connection.watcher.is_some())
+    }
+
+    /// Takes the connections that `is_wanted` says. A message that arrives meanwhile is found when they wait again.
+    pub(super) fn take_if(
+        &self,
+        is_wanted: impl Fn(&HostConnection) -> bool,
+    ) -> Vec<HostConnection> {
+        let is_one =
+            |(id, it): (&u64, &WaitingConnection)| is_wanted(&it.connection).then_some(*id);
+        let wanted: Vec<_> = self.lock().iter().filter_map(is_one).collect();
+        let taken = wanted.into_iter().filter_map(|id| self.take(id));
+        taken.map(|it| it.connection).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, WaitingConnection>> {

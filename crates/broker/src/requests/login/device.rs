@@ -4,14 +4,19 @@ use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
 use twofa_core::service::{self, ServiceKind};
 use twofa_core::{Account, Device, DeviceKind, Duration};
 use twofa_proto::{Confirm, Login, PasswordState, Request, Ticket};
-use twofa_store::{LockerPlace, LoginProcess, Pass, ProcessId, StoreError, TicketNumber};
+use twofa_store::{
+    FleetLogin, LockerPlace, LoginProcess, Pass, ProcessId, StoreError, TicketNumber,
+};
 
+use super::origin;
 use crate::context::Services;
 use crate::identity::accounts;
 use crate::identity::authority::Peer;
 use crate::identity::person::Person;
+use crate::identity::relayed::Asker;
 use crate::methods::settling::Settling;
-use crate::text::messages;
+use crate::process::log;
+use crate::text::messages::{self, log_lines};
 
 /// What is known of the device behind one login. Only what root's module says is used.
 #[derive(Debug)]
@@ -221,6 +226,31 @@ fn locker_place<'a>(peer: Peer, login: &'a Login, account: &Account) -> Option<L
 /// Whether this is a service of gdm, which unlocks the screens of its sessions itself, with processes in those sessions.
 fn is_gdm(service: &str) -> bool {
     service == "gdm" || service.starts_with("gdm-")
+}
+
+/// Leaves word for the session hook that a server of the fleet let the login pass. It passes whether that can be kept or not.
+pub(super) fn leave_fleet_ticket(
+    services: Services<'_>,
+    peer: Peer,
+    login: &Login,
+    account: &Account,
+    passed: FleetLogin,
+) {
+    let Some(evidence) = login.evidence.as_deref().filter(|_| peer.is_root()) else {
+        return;
+    };
+    let origin = origin::for_log(Asker::Process(peer), login);
+    let left = services.store.leave_fleet_ticket(
+        account,
+        &process(evidence),
+        passed,
+        login.ssh_auth_info.as_deref(),
+        &origin,
+        services.now(),
+    );
+    if let Err(error) = left {
+        log::warn(&log_lines::session_not_noted(&error));
+    }
 }
 
 fn process(evidence: &twofa_proto::Evidence) -> LoginProcess {

@@ -42,7 +42,7 @@ pub(crate) use self::report::{record, refusal};
 use self::request::{LoginError, LoginRequest};
 use self::unproved::Subject;
 use crate::context::{Context, Services};
-use crate::fleet::relay::{RelayedRequest, relay};
+use crate::fleet::relay::{Relayed, RelayedRequest, relay};
 use crate::fleet::shared;
 use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
@@ -170,7 +170,14 @@ fn relay_if_shared(
         first_factor: services.stacks.first_factor(peer, request, login),
         nobody_is_asked,
     };
-    let (verdict, why) = relay(&servers, services.store, &relayed, terminal)?;
+    let Relayed {
+        verdict,
+        why,
+        passed,
+    } = relay(&servers, services.store, &relayed, terminal)?;
+    if let Some(passed) = passed {
+        device::leave_fleet_ticket(services, peer, login, &account, passed);
+    }
     Ok(Some(LoginOutcome::new(verdict, why)))
 }
 

@@ -294,6 +294,17 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             None,
         ),
         (
+            Event::SessionEndAsked {
+                session: SessionFields {
+                    number: 1,
+                    of_service: "sshd".into(),
+                    place: None,
+                },
+                on_host: "web1".into(),
+            },
+            None,
+        ),
+        (
             Event::SummedUp {
                 of_kind: "refused".into(),
                 count: 2,

@@ -35,6 +35,40 @@ pub fn silent_not_removed(error: &dyn Display) -> String {
     format!("hosts that have been silent for too long could not be removed: {error}")
 }
 
+/// That a login that passed is not on record, so that its session cannot be ended from a server.
+pub fn session_not_noted(error: &dyn Display) -> String {
+    format!(
+        "a login to a shared account cannot be recorded, and servers do not list its session: {error}"
+    )
+}
+
+/// That hosts are not told what they are to do.
+pub fn hosts_not_told(why: &str) -> String {
+    format!("hosts cannot be told what has changed: {why}")
+}
+
+/// That a host reported what is not its own.
+pub fn report_refused(host: &str) -> String {
+    format!("host {host} reported sessions or orders that are not its own, which was refused")
+}
+
+/// That no server knows of this host's sessions.
+pub fn not_watching(why: &str) -> String {
+    format!(
+        "sessions are not reported to the fleet, whose servers cannot end them until that is fixed: {why}"
+    )
+}
+
+/// That root cannot be asked to end sessions.
+pub fn sessions_not_ended(error: &dyn Display) -> String {
+    format!("sessions that are to be ended wait for the next 'twofa session sweep': {error}")
+}
+
+/// That a server knows again.
+pub fn watching(server: &str) -> String {
+    format!("sessions are reported to the fleet again, by way of {server}")
+}
+
 /// That the database did not take this server's mark.
 pub fn no_mark(error: &StoreError) -> String {
     let hint = error

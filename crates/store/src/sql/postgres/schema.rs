@@ -15,7 +15,7 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 4] = [
+static MIGRATIONS: [(&str, i64); 5] = [
     (
         include_str!("../../../migrations/postgres/0001_first.sql"),
         1,
@@ -30,6 +30,10 @@ static MIGRATIONS: [(&str, i64); 4] = [
     ),
     (
         include_str!("../../../migrations/postgres/0004_removing_events.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0005_host_sessions.sql"),
         1,
     ),
 ];

@@ -266,6 +266,14 @@ fn samples() -> Vec<Event> {
             },
             why: SessionEnd::Lifetime,
         },
+        Event::SessionEndAsked {
+            session: SessionFields {
+                number: 1,
+                of_service: "sshd".into(),
+                place: Some("192.0.2.7".into()),
+            },
+            on_host: name(),
+        },
         Event::SmsLimit {
             alarm: SmsAlarm::Most,
             all: 1,

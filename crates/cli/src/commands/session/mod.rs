@@ -1,10 +1,18 @@
-//! `twofa session`.
+//! `twofa session`. [`fleet`] is about the hosts of a fleet.
+
+mod fleet;
 
 use std::collections::HashSet;
+use std::fs;
 use std::io::{self, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use twofa_broker::admin::Administration;
-use twofa_broker::admin::sessions::{SessionEnd, StoredSession, session_report};
+use twofa_broker::admin::sessions::{
+    HostOrder, HostSessionFilter, SessionEnd, StoredSession, session_report, trigger,
+};
 use twofa_broker::{Done, Failure, Request, SessionReport, clock};
 use twofa_core::{Account, Timestamp};
 
@@ -19,9 +27,10 @@ use crate::subject;
 
 pub(crate) fn run(command: SessionCommand, output: Output) -> Result<(), CommandError> {
     match command {
-        SessionCommand::List { user } => list(user, output),
-        SessionCommand::End(arguments) => end(&arguments),
-        SessionCommand::Sweep => sweep(),
+        SessionCommand::List { user, host } => list(user, host.as_slice(), output),
+        SessionCommand::End(arguments) => end(&arguments, output),
+        SessionCommand::Sweep { watch: false } => sweep(),
+        SessionCommand::Sweep { watch: true } => watch(),
         SessionCommand::Helper => helper::serve(),
     }
 }
@@ -40,28 +49,46 @@ struct Row<'a> {
     terminal: Option<&'a str>,
     proof: Option<&'a str>,
     login_uid: Option<u32>,
-    pid: u32,
+    pid: Option<u32>,
     logind_session: Option<&'a str>,
+    /// The host of the fleet; `None`: this machine.
+    host: Option<&'a str>,
 }
 
-fn list(user: Option<String>, output: Output) -> Result<(), CommandError> {
+fn list(user: Option<String>, hosts: &[String], output: Output) -> Result<(), CommandError> {
     // Before root's rights are given up, with which alone all processes may be seen.
     let machine = Machine::read();
-    let sessions = match (client::is_root(), user) {
+    let mut on_hosts = Vec::new();
+    let sessions: Vec<SessionReport> = match (client::is_root(), user) {
         (true, user) => {
-            let stored = client::open()?.open_sessions(user)?;
+            let admin = client::open()?;
+            fleet::check_hosts(&admin, hosts)?;
+            on_hosts = admin.host_sessions(&HostSessionFilter {
+                user: user.clone(),
+                hosts: hosts.to_vec(),
+                numbers: Vec::new(),
+            })?;
+            let stored = if hosts.is_empty() {
+                admin.open_sessions(user)?
+            } else {
+                Vec::new()
+            };
             stored.into_iter().map(session_report).collect()
         }
+        (false, _) if !hosts.is_empty() => return Err(CommandError::only_root("see hosts")),
         (false, user) => own_sessions(&subject::to_show(user)?)?,
     };
     let mut listing = output.listing(&[
-        "ID", "USER", "STATE", "SINCE", "FROM", "SERVICE", "PROVED", "UNTIL",
+        "ID", "USER", "STATE", "SINCE", "FROM", "SERVICE", "PROVED", "UNTIL", "HOST",
     ]);
     for session in &sessions {
         let seen = machine.see(&Target::from(session));
         if seen.is_open {
             list_one(session, seen.scope.as_deref(), &mut listing)?;
         }
+    }
+    for session in &on_hosts {
+        fleet::list_one(session, &mut listing)?;
     }
     listing.end("No login session is on record.")
 }
@@ -110,32 +137,35 @@ fn list_one(
         terminal: session.terminal.as_deref(),
         proof: session.proof.as_deref(),
         login_uid: session.process.login_uid,
-        pid: session.process.id.pid,
+        pid: Some(session.process.id.pid),
         logind_session: scope,
+        host: None,
     };
-    listing.row(&row, || {
-        let text = |text: Option<&str>| Value::Text(text.unwrap_or_default().to_owned());
-        vec![
-            Value::Number(session.id.unsigned_abs()),
-            text(Some(row.user)),
-            // Most are open. The column is left out where all of them are.
-            text(session.closed_at.map(|_| row.state)),
-            Value::Text(minute(started_at)),
-            Value::Text(place(session)),
-            text(Some(row.service)),
-            text(Some(row.proof.unwrap_or("not asked"))),
-            text(until.map(minute).as_deref()),
-        ]
-    })
+    listing.row(&row, || values(&row, started_at, until))
+}
+
+fn values(row: &Row<'_>, started_at: Timestamp, until: Option<Timestamp>) -> Vec<Value> {
+    let text = |text: Option<&str>| Value::Text(text.unwrap_or_default().to_owned());
+    vec![
+        Value::Number(row.id.unsigned_abs()),
+        text(Some(row.user)),
+        // Most are open. The column is left out where all of them are.
+        text(Some(row.state).filter(|state| *state != "open")),
+        Value::Text(minute(started_at)),
+        Value::Text(place(row)),
+        text(Some(row.service)),
+        text(Some(row.proof.unwrap_or("not asked"))),
+        text(until.map(minute).as_deref()),
+        text(row.host),
+    ]
 }
 
 /// `192.0.2.7`, `pts/1`, or for a user who became another `root, pts/1`.
-fn place(session: &SessionReport) -> String {
+fn place(row: &Row<'_>) -> String {
     // sshd has no terminal yet when it reports one.
-    let terminal = session.terminal.as_deref().filter(|name| *name != "ssh");
+    let terminal = row.terminal.filter(|name| *name != "ssh");
     let terminal = terminal.map(|name| name.strip_prefix("/dev/").unwrap_or(name));
-    let from = session.remote_host.as_deref();
-    let parts = from.or(session.remote_user.as_deref()).into_iter();
+    let parts = row.remote_host.or(row.remote_user).into_iter();
     parts.chain(terminal).collect::<Vec<_>>().join(", ")
 }
 
@@ -143,6 +173,9 @@ fn place(session: &SessionReport) -> String {
 pub(crate) struct Ender {
     helper: Helper,
     admin: Administration,
+    /// Nothing is said; what has ended is kept for a listing.
+    is_quiet: bool,
+    ended: Vec<StoredSession>,
 }
 
 /// Sessions that have processes.
@@ -162,7 +195,19 @@ impl Ender {
         }
         let helper = Helper::start()?;
         let admin = client::open()?;
-        Ok(Self { helper, admin })
+        Ok(Self {
+            helper,
+            admin,
+            is_quiet: false,
+            ended: Vec::new(),
+        })
+    }
+
+    fn say(&self, text: &str) -> io::Result<()> {
+        if self.is_quiet {
+            return Ok(());
+        }
+        writeln!(io::stdout(), "{text}")
     }
 
     /// The store.
@@ -219,7 +264,8 @@ impl Ender {
         let ids: Vec<_> = ended.iter().map(|session| session.id).collect();
         self.admin.sessions_were_ended(&ids, why)?;
         for session in ended {
-            writeln!(io::stdout(), "{}", said(session))?;
+            self.say(&said(session))?;
+            self.ended.push(session.clone());
         }
         let mut failed = left
             .into_iter()
@@ -239,7 +285,7 @@ impl Ender {
         }
         self.admin.sessions_were_ended(&ids, why)?;
         for session in own {
-            writeln!(io::stdout(), "{}", texts::ends_last(session))?;
+            self.say(&texts::ends_last(session))?;
         }
         self.helper.end(own.iter().map(Target::from).collect())?;
         Ok(())
@@ -266,9 +312,66 @@ impl ChosenSessions {
     }
 }
 
-fn end(arguments: &EndArguments) -> Result<(), CommandError> {
-    let chosen = &arguments.chosen;
+fn end(arguments: &EndArguments, output: Output) -> Result<(), CommandError> {
     let mut ender = Ender::start()?;
+    ender.is_quiet = output.is_json();
+    let on_hosts = fleet::filter(ender.admin(), arguments)?;
+    // Hosts have begun by the time when the sessions of this machine have ended.
+    let since = Instant::now();
+    let orders = match on_hosts {
+        Some(filter) => ender.admin().end_host_sessions(&filter)?,
+        None => Vec::new(),
+    };
+    if !arguments.host.is_empty() {
+        if orders.is_empty() {
+            let user = arguments.chosen.user.as_deref();
+            ender.say(&texts::none_open(user))?;
+        }
+        if arguments.and_trust {
+            end_trust(&ender, &arguments.chosen, &orders, None)?;
+        }
+        return end_on_hosts(&ender, &orders, since, output);
+    }
+    end_here(&mut ender, arguments, &orders, since, output)
+}
+
+/// Waits for the hosts, and says what has ended, here and there.
+fn end_on_hosts(
+    ender: &Ender,
+    orders: &[HostOrder],
+    since: Instant,
+    output: Output,
+) -> Result<(), CommandError> {
+    let orders = fleet::wait(ender.admin(), orders, since)?;
+    if !output.is_json() {
+        fleet::say(&orders, clock::now())?;
+        return fleet::check(&orders);
+    }
+    let mut listing = output.listing(&[]);
+    for session in &ender.ended {
+        let row = fleet::EndedRow {
+            host: None,
+            id: session.id,
+            user: &session.account.name,
+            service: &session.service,
+            confirmed: true,
+            host_last_seen: None,
+        };
+        listing.row(&row, Vec::new)?;
+    }
+    fleet::show(&orders, &mut listing)?;
+    listing.end("")?;
+    fleet::check(&orders)
+}
+
+fn end_here(
+    ender: &mut Ender,
+    arguments: &EndArguments,
+    orders: &[HostOrder],
+    since: Instant,
+    output: Output,
+) -> Result<(), CommandError> {
+    let chosen = &arguments.chosen;
     let mut open = ender.look()?;
     open.others.retain(|session| chosen.includes(session));
     open.own.retain(|session| chosen.includes(session));
@@ -283,21 +386,22 @@ fn end(arguments: &EndArguments) -> Result<(), CommandError> {
         return Err(error.hinted("see 'twofa session list'"));
     }
     if arguments.and_trust {
-        end_trust(ender.admin(), chosen, &open)?;
+        end_trust(ender, chosen, orders, Some(&open))?;
     }
-    if found.is_empty() {
-        writeln!(io::stdout(), "{}", texts::none_open(chosen.user.as_deref()))?;
+    if found.is_empty() && orders.is_empty() {
+        ender.say(&texts::none_open(chosen.user.as_deref()))?;
     }
     let result = ender.end(&open.others, SessionEnd::Administrator, texts::ended);
     for other in &open.unrecorded {
-        writeln!(io::stdout(), "{}", texts::skipped_other(other))?;
+        ender.say(&texts::skipped_other(other))?;
     }
+    let result = result.and(end_on_hosts(ender, orders, since, output));
     if open.own.is_empty() {
         return result;
     }
     if !arguments.me {
         for session in &open.own {
-            writeln!(io::stdout(), "{}", texts::skipped_own(session))?;
+            ender.say(&texts::skipped_own(session))?;
         }
         return result;
     }
@@ -309,16 +413,20 @@ fn end(arguments: &EndArguments) -> Result<(), CommandError> {
 }
 
 fn end_trust(
-    admin: &Administration,
+    ender: &Ender,
     chosen: &ChosenSessions,
-    open: &Open,
+    orders: &[HostOrder],
+    open: Option<&Open>,
 ) -> Result<(), CommandError> {
+    let admin = ender.admin();
     let count = if chosen.all {
         admin.end_trust(None)?
     } else {
-        let of_sessions = open.others.iter().chain(&open.own);
-        let mut accounts: Vec<Account> =
-            of_sessions.map(|session| session.account.clone()).collect();
+        let here = open.map(|open| open.others.iter().chain(&open.own));
+        let here = here.into_iter().flatten().map(|session| &session.account);
+        let on_hosts = orders.iter().flat_map(|order| &order.sessions);
+        let on_hosts = on_hosts.map(|session| &session.login.account);
+        let mut accounts: Vec<Account> = here.chain(on_hosts).cloned().collect();
         if let Some(name) = &chosen.user {
             accounts.extend(admin.accounts_called(name)?);
         }
@@ -330,7 +438,34 @@ fn end_trust(
         }
         count
     };
-    Ok(writeln!(io::stdout(), "{}", texts::trust_ended(count))?)
+    Ok(ender.say(&texts::trust_ended(count))?)
+}
+
+/// How often sessions are looked at, whether a server wants some ended or not.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it is looked whether one does.
+const TRIGGER_POLL: Duration = Duration::from_millis(250);
+
+/// Sweeps as often as that is due, without end.
+fn watch() -> Result<(), CommandError> {
+    if !client::is_root() {
+        return Err(CommandError::only_root("end sessions"));
+    }
+    let changed_at = || -> Option<SystemTime> {
+        let found = fs::symlink_metadata(trigger()).ok()?;
+        found.modified().ok()
+    };
+    loop {
+        let seen = changed_at();
+        // Each time in another process, which gives root's rights up. What is wrong it says itself.
+        let mut sweep = Command::new("/proc/self/exe");
+        sweep.args(["session", "sweep"]).stdin(Stdio::null());
+        sweep.status()?;
+        let since = Instant::now();
+        while changed_at() == seen && since.elapsed() < SWEEP_INTERVAL {
+            thread::sleep(TRIGGER_POLL);
+        }
+    }
 }
 
 fn sweep() -> Result<(), CommandError> {
@@ -344,8 +479,13 @@ fn sweep() -> Result<(), CommandError> {
             .map(|(session, _)| session)
             .collect()
     };
-    let (others, own) = (over(&ender, open.others), over(&ender, open.own));
-    let result = ender.end(&others, SessionEnd::Lifetime, texts::over_lifetime);
+    let is_wanted = |session: &StoredSession| session.is_to_end;
+    let (wanted, others) = open.others.into_iter().partition::<Vec<_>, _>(is_wanted);
+    let (wanted_own, own) = open.own.into_iter().partition::<Vec<_>, _>(is_wanted);
+    let result = ender.end(&wanted, SessionEnd::Fleet, texts::ended_for_fleet);
+    let (others, own) = (over(&ender, others), over(&ender, own));
+    let result = result.and(ender.end(&others, SessionEnd::Lifetime, texts::over_lifetime));
     ender.end_own(&own, SessionEnd::Lifetime)?;
+    ender.end_own(&wanted_own, SessionEnd::Fleet)?;
     result
 }
