@@ -107,7 +107,9 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
     tell(service_manager::notify_stopping());
     wakeup.end();
     journal_wakeup.end();
-    fleet.iter().for_each(|wakeup| wakeup.end());
+    for wakeup in &fleet {
+        wakeup.end();
+    }
     drop(trigger);
     pool.close();
     let until = Instant::now() + SHUTDOWN_TIMEOUT;

@@ -39,14 +39,14 @@ fn on(name: &str, key: [u8; 32], answering: Option<Answering>) -> Origin {
 }
 
 /// What the tests have on record of a login is its user's name.
-fn read(login: &str) -> Option<HostSessionLogin> {
-    Some(HostSessionLogin {
+fn read(login: &str) -> HostSessionLogin {
+    HostSessionLogin {
         account: alice(),
         service: login.to_owned(),
         remote_host: Some("192.0.2.7".into()),
         remote_user: None,
         terminal: None,
-    })
+    }
 }
 
 fn new<'a>(id: &'a [u8; 16], bench: &Bench) -> NewConversation<'a> {
@@ -96,7 +96,13 @@ fn report(
     (name, key): (&str, [u8; 32]),
     report: &HostReport,
 ) -> Result<RefusedReport, StoreError> {
-    store.take_host_report(&key, report, read, &on(name, key, None), bench.now)
+    store.take_host_report(
+        &key,
+        report,
+        |login| Some(read(login)),
+        &on(name, key, None),
+        bench.now,
+    )
 }
 
 fn begun(sessions: &[([u8; 16], i64)]) -> HostReport {
@@ -166,19 +172,32 @@ fn a_host_reports_only_sessions_of_logins_on_it_that_a_server_let_pass() {
     assert!(matches!(stranger, Err(StoreError::HostRefused)));
 }
 
+/// Two logins on web1 have passed, and their sessions have the numbers 7 and 8 there.
+fn two_sessions_on_web1(bench: &Bench, store: &Store) -> ([u8; 16], [u8; 16]) {
+    let (first, second) = ([1; 16], [2; 16]);
+    pass(bench, store, first);
+    pass(bench, store, second);
+    report(bench, store, ON_WEB1, &begun(&[(first, 7), (second, 8)])).unwrap();
+    (first, second)
+}
+
+/// The order to end the session with the number 7 on web1.
+fn order_to_end_7(bench: &Bench, store: &Store) -> HostOrder {
+    let filter = HostSessionFilter {
+        hosts: vec!["web1".into()],
+        numbers: vec![7],
+        ..all()
+    };
+    let orders = store.end_host_sessions(&filter, &origin(), bench.now);
+    let [order] = <[_; 1]>::try_from(orders.unwrap()).unwrap();
+    order
+}
+
 #[test]
-fn an_order_stays_until_its_host_confirms_it_and_no_other_host_can() {
+fn an_order_is_made_for_the_sessions_that_are_meant_and_no_others() {
     let bench = Bench::new();
     let store = server(&bench);
-    let (first, second) = ([1; 16], [2; 16]);
-    pass(&bench, &store, first);
-    pass(&bench, &store, second);
-    report(&bench, &store, ON_WEB1, &begun(&[(first, 7), (second, 8)])).unwrap();
-
-    let end = |filter: &HostSessionFilter| {
-        let orders = store.end_host_sessions(filter, &origin(), bench.now);
-        orders.unwrap()
-    };
+    two_sessions_on_web1(&bench, &store);
     for nothing in [
         HostSessionFilter {
             user: Some("bob".into()),
@@ -193,33 +212,35 @@ fn an_order_stays_until_its_host_confirms_it_and_no_other_host_can() {
             ..all()
         },
     ] {
-        assert!(end(&nothing).is_empty(), "{nothing:?}");
+        let orders = store.end_host_sessions(&nothing, &origin(), bench.now);
+        assert!(orders.unwrap().is_empty(), "{nothing:?}");
     }
-    let orders = end(&HostSessionFilter {
-        hosts: vec!["web1".into()],
-        numbers: vec![7],
-        ..all()
-    });
-    assert_eq!(orders.len(), 1);
-    let (order, numbers) = (
-        orders[0].id,
-        orders[0].sessions.iter().map(|session| session.number),
-    );
-    assert_eq!(numbers.collect::<Vec<_>>(), [7]);
-    assert_eq!(orders[0].confirmed_at, None);
+    let order = order_to_end_7(&bench, &store);
+    let numbers: Vec<_> = order
+        .sessions
+        .iter()
+        .map(|session| session.number)
+        .collect();
+    assert_eq!(numbers, [7]);
+    assert_eq!(order.confirmed_at, None);
+}
+
+#[test]
+fn an_order_stays_until_its_host_confirms_it_and_no_other_host_can() {
+    let bench = Bench::new();
+    let store = server(&bench);
+    let (first, _) = two_sessions_on_web1(&bench, &store);
+    let order = order_to_end_7(&bench, &store).id;
     assert_eq!(
         store.open_host_orders().unwrap(),
         [("id of web1".into(), order)]
     );
     let told = |key| store.orders_of_host(&key, bench.now).unwrap().1;
-    let conversations = vec![first];
-    assert_eq!(
-        told(WEB1),
-        [OrderForHost {
-            id: order,
-            conversations
-        }]
-    );
+    let expected = OrderForHost {
+        id: order,
+        conversations: vec![first],
+    };
+    assert_eq!(told(WEB1), [expected]);
     assert_eq!(told(WEB2), []);
 
     let done = HostReport {

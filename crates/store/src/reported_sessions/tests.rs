@@ -30,11 +30,11 @@ fn open(bench: &Bench, store: &Store, pid: u32, fleet: Option<FleetLogin>) -> St
     store.session(id.unwrap()).unwrap().unwrap()
 }
 
-fn through_a_server(conversation: [u8; 16], is_asked: bool) -> Option<FleetLogin> {
-    Some(FleetLogin {
+const fn through_a_server(conversation: [u8; 16], is_asked: bool) -> FleetLogin {
+    FleetLogin {
         conversation,
         is_asked,
-    })
+    }
 }
 
 fn taken(store: &Store, report: &HostReport) {
@@ -47,8 +47,8 @@ fn a_session_of_a_login_through_a_server_is_reported_until_that_is_taken() {
     let bench = Bench::new();
     let store = bench.create();
     let (asked, unasked) = ([1; 16], [2; 16]);
-    let first = open(&bench, &store, 1, through_a_server(asked, true));
-    let second = open(&bench, &store, 2, through_a_server(unasked, false));
+    let first = open(&bench, &store, 1, Some(through_a_server(asked, true)));
+    let second = open(&bench, &store, 2, Some(through_a_server(unasked, false)));
     let own = open(&bench, &store, 3, None);
     assert!(first.proof.is_some() && second.proof.is_none() && own.proof.is_none());
 
@@ -75,7 +75,7 @@ fn a_session_of_a_login_through_a_server_is_reported_until_that_is_taken() {
 fn what_a_server_refuses_is_not_reported_again() {
     let bench = Bench::new();
     let store = bench.create();
-    open(&bench, &store, 1, through_a_server([1; 16], true));
+    open(&bench, &store, 1, Some(through_a_server([1; 16], true)));
     let report = store.session_work().unwrap().report;
     let refused = RefusedReport {
         sessions: vec![[1; 16]],
@@ -90,8 +90,8 @@ fn what_a_server_refuses_is_not_reported_again() {
 fn an_order_is_done_when_its_sessions_have_ended() {
     let bench = Bench::new();
     let store = bench.create();
-    let first = open(&bench, &store, 1, through_a_server([1; 16], true));
-    let second = open(&bench, &store, 2, through_a_server([2; 16], true));
+    let first = open(&bench, &store, 1, Some(through_a_server([1; 16], true)));
+    let second = open(&bench, &store, 2, Some(through_a_server([2; 16], true)));
     taken(&store, &store.session_work().unwrap().report);
     let order = OrderForHost {
         id: 40,
@@ -136,7 +136,7 @@ fn a_host_that_leaves_its_fleet_owes_no_server_anything() {
     store
         .join_fleet(&joined, &policy, &origin(), bench.now)
         .unwrap();
-    open(&bench, &store, 1, through_a_server([1; 16], true));
+    open(&bench, &store, 1, Some(through_a_server([1; 16], true)));
     let order = OrderForHost {
         id: 40,
         conversations: vec![[1; 16]],

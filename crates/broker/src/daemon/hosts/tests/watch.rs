@@ -89,12 +89,12 @@ fn a_host_reports_its_sessions_and_is_told_once_to_end_them() {
         conversations: vec![conversation],
     };
     let news = next_after_looking(&server, &mut host, policy);
-    assert_eq!(news.orders, [order.clone()]);
+    assert_eq!(news.orders, std::slice::from_ref(&order));
     // Not again on this connection, but on the next one.
     assert!(host.wait(policy, "0.1", MOMENT).unwrap().is_none());
     drop(host);
     let mut host = watch(&server, &own);
-    assert_eq!(next(&mut host, policy).orders, [order.clone()]);
+    assert_eq!(next(&mut host, policy).orders, std::slice::from_ref(&order));
 
     let done = WatchReport {
         done: vec![order.id],
