@@ -42,6 +42,9 @@ pub fn measure(disk: &Path, rounds: usize, is_quick: bool, progress: &dyn Fn(&st
     rates(&mut figures, disk, &users, SMALL, progress);
     if !is_quick {
         let mut large = rates(&mut figures, disk, &users, LARGE, progress);
+        // Their names are given once more.
+        let remove = format!("for i in $(seq {AT_ONCE}); do twofa host remove h$i; done");
+        large.machine.run(&remove).ok();
         many(&mut figures, &mut large, progress);
     }
     let mut report = String::from("# twofa: a fleet over PostgreSQL\n\n");
@@ -269,10 +272,6 @@ fn many(figures: &mut Figures, server: &mut Server, progress: &dyn Fn(&str)) {
     let joining = Instant::now();
     server.kill();
     server.start();
-    server
-        .machine
-        .run("for i in $(seq 64); do twofa host remove h$i; done")
-        .ok();
     let mut hosts = Hosts::join(server, HOSTS);
     figures.note(
         "a thousand hosts added and joined, s",
