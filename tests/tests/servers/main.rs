@@ -190,7 +190,7 @@ fn a_machine_becomes_a_server_only_with_the_database_and_with_a_token_that_is_go
     assert!(refused.contains("is none for a server"), "{refused}");
     let as_host = second.run_with_input("twofa join --token-file -", &good);
     let refused = as_host.fails().stderr;
-    assert!(refused.contains("was never issued"), "{refused}");
+    assert!(refused.contains("has not issued that token"), "{refused}");
 
     let joined = join_as_server(&second, &good).ok().stdout;
     assert!(joined.contains("secret.key.before-joining"), "{joined}");

@@ -15,7 +15,7 @@ use super::Confirmation;
 pub enum FleetCommand {
     /// Make this machine the first server of a new fleet
     #[command(
-        after_help = "Examples:\n  twofa fleet init --address srv1.example.com\n  systemctl enable --now twofad-server.service\n\nKeep the key of the fleet's root certificate, /etc/twofa/fleet/root.key, offline.\n\nBelow your company's certificate authority:\n  twofa fleet init --address srv1.example.com --ca /root/company-ca.pem\n  cd /etc/twofa/fleet/requests\n  openssl x509 -req -in hosts.csr -CA ca.crt -CAkey ca.key -copy_extensions copy -days 3650 -out hosts.crt\n  openssl x509 -req -in servers.csr -CA ca.crt -CAkey ca.key -copy_extensions copy -days 3650 -out servers.crt\n  twofa fleet init --address srv1.example.com --ca /root/company-ca.pem"
+        after_help = "Examples:\n  twofa fleet init --address srv1.example.com\n  twofa fleet init --address srv1.example.com --ca /root/company-ca.pem\n  systemctl enable --now twofad-server.service\n\nKeep the key of the fleet's root certificate, /etc/twofa/fleet/root.key, offline. With --ca there is none: twofa-admin(7) shows how the requests are signed."
     )]
     Init {
         /// The certificate of the authority that is to sign the two certificates that issue all others; the first call writes the
@@ -67,7 +67,7 @@ pub enum RotateKeyCommand {
     /// Where there are other servers, each must have the new key first: the command says how, and goes on when it is called
     /// again. If it is interrupted, call it again.
     #[command(
-        after_help = "Example:\n  twofa fleet rotate key start\n\nWith a second server, then run there what the first of these prints a token for:\n  twofa server add srv2.example.com --again\n  twofa server join\n\nThen here:\n  twofa fleet rotate key start"
+        after_help = "Examples:\n  twofa fleet rotate key start\n  twofa server add srv2.example.com --again\n  twofa server join\n\nThe last two bring the new key to another server: run the first of them here and the second there. Then run 'start' again."
     )]
     Start,
     /// Show which keys there are and how much each encrypts

@@ -207,7 +207,9 @@ fn own(said: Said, name: &str, fate: Fate, is_warm: bool) -> Verdict {
             // Connections that were made with the files that were there go on until the host file changes.
             _ if is_warm => false,
             Fate::Missing | Fate::Unreadable | Fate::Damaged => true,
-            Fate::Earlier | Fate::Foreign => is_certificate || name == "host.key",
+            Fate::Earlier => is_certificate || name == "host.key",
+            // An authority names its fleet.
+            Fate::Foreign => is_certificate || name == "host.key" || name == "servers.crt",
         },
     };
     if refused {
