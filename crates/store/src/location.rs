@@ -48,6 +48,11 @@ impl Default for Location {
 }
 
 impl Location {
+    /// Whether there is a file that says that the store is in a database on a server, or may be one.
+    pub fn names_server(&self) -> bool {
+        !matches!(exists(&self.server), Ok(false))
+    }
+
     /// Where the database on a server is, if the store is there.
     pub(crate) fn read_server(&self) -> Result<Option<Address>, StoreError> {
         let path = &self.server;

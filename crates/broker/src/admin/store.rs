@@ -19,6 +19,13 @@ impl Administration {
     }
 }
 
+/// Whether anything of this machine may be shared with others: it is a server, has joined a fleet, or has its store in a database.
+/// No store is opened for that.
+pub fn may_be_shared() -> bool {
+    let fleet = FleetDirectory::default();
+    fleet.is_server() || fleet.host_file().exists() || location().names_server()
+}
+
 /// Moves the store from its file to the empty database at `address`, a URL.
 pub fn move_to_server(address: &str) -> Result<Vec<Moved>, AdminError> {
     Ok(Store::move_to_server(&location(), address)?)

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use twofa_broker::admin::policy::PolicyVersion;
-use twofa_broker::admin::store::Place;
+use twofa_broker::admin::store::{Place, may_be_shared};
 use twofa_broker::admin::users::StatusKind;
 use twofa_broker::{
     AppRequest, ContactReport, Done, ExemptionReport, Failure, Request, SecurityKeyReport,
@@ -172,7 +172,8 @@ pub(crate) fn status(user: Option<String>, output: Output) -> Result<(), Command
 
 /// For root: which version of the fleet's policy is in force here (`None`: in no fleet), and where a store is that machines share.
 fn in_fleet() -> Result<(Option<PolicyVersion>, Option<Place>), CommandError> {
-    if !client::is_root() {
+    // A broker answers what else is asked, so that on a machine of its own no store need be opened.
+    if !client::is_root() || !may_be_shared() {
         return Ok((None, None));
     }
     let admin = client::open()?;

@@ -59,6 +59,12 @@ pub(super) struct Permit {
 }
 
 impl Permits {
+    /// How many threads are held.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.lock().held
+    }
+
     pub(super) fn acquire(self: &Arc<Self>, purpose: Purpose) -> Option<Permit> {
         let mut counts = self.lock();
         match purpose {
