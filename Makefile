@@ -110,7 +110,7 @@ debian13:
 	tests/install-debian13
 
 # Most tests wait, for a prompt or a process, so more of them are run at once than there are processors.
-test: export RUST_TEST_THREADS ?= $(shell expr 3 '*' "$$(nproc)")
+test: export RUST_TEST_THREADS ?= $(shell expr 2 '*' "$$(nproc)")
 
 .PHONY: test
 test: dependencies contract-tools phonenumbers

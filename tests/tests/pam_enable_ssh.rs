@@ -45,11 +45,18 @@ fn answer(terminal: &mut Terminal, prompt: &str, answer: &str) {
     terminal.type_line(answer);
 }
 
+/// Waits until sshd accepts connections: when it reads its settings again, it does not for a moment.
+fn wait_for_sshd(machine: &Machine) {
+    machine.wait_until("bash -c 'exec 3<>/dev/tcp/vm/22' 2>/dev/null");
+}
+
 fn with_key(machine: &Machine, user: &str) -> Terminal {
+    wait_for_sshd(machine);
     machine.terminal(&format!("ssh {user}@vm id -un"))
 }
 
 fn with_password(machine: &Machine, user: &str) -> Terminal {
+    wait_for_sshd(machine);
     let mut ssh = machine.terminal(&format!("ssh -o PubkeyAuthentication=no {user}@vm id -un"));
     answer(&mut ssh, "assword", &password_of(user));
     ssh

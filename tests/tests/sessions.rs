@@ -296,6 +296,7 @@ fn trust_ends_with_the_sessions_of_a_user_only_if_that_is_asked_for() {
     shell.expect("bob@vm:~$");
     let ended = machine.run("twofa session end --user bob").ok();
     assert_eq!(ended.stdout.lines().count(), 1, "{ended}");
+    shell.expect("Terminated");
     shell.expect("ready> ");
     // Still trusted.
     become_bob(&mut shell);
@@ -307,6 +308,7 @@ fn trust_ends_with_the_sessions_of_a_user_only_if_that_is_asked_for() {
             .starts_with("Ended the trust in 1 device.\nEnded session 2 of bob"),
         "{ended}"
     );
+    shell.expect("Terminated");
     shell.expect("ready> ");
     become_bob(&mut shell);
     shell.expect("Verification code");
