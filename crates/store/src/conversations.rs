@@ -199,6 +199,13 @@ impl Store {
         })
     }
 
+    /// Returns when a verdict that was read is as durable as one that is stored now. The commit that stored it may have been
+    /// cancelled while it waited for a standby: then it can be read, and would be lost with this database.
+    pub fn confirm_verdict(&self, conversation: &[u8; 16]) -> Result<(), StoreError> {
+        // A commit is confirmed together with all before it.
+        self.write(|view| conversations::rewrite(view.db, conversation))
+    }
+
     /// Removes conversations that have ended, `limit` at most. Returns those that were given up, with the keys of their hosts.
     pub fn sweep_conversations(
         &self,

@@ -167,6 +167,12 @@ pub(crate) fn set_reply(
     Ok(changed == 1)
 }
 
+/// Writes a conversation once more as it is.
+pub(crate) fn rewrite(db: &Db<'_>, id: &[u8; 16]) -> Result<(), StoreError> {
+    let sql = "UPDATE conversation SET number = number WHERE id = ?1";
+    db.execute(sql, values![id]).map(drop)
+}
+
 /// Whether any conversation ended before `now`.
 pub(crate) fn is_old(db: &Db<'_>, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM conversation WHERE until <= ?1 LIMIT 1";

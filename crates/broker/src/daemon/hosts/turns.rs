@@ -9,11 +9,12 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twofa_core::{Account, Timestamp};
-use twofa_fleet::wire::{self, FromServer, HostAnswer, HostLogin};
+use twofa_fleet::wire::{self, ConversationId, FromServer, HostAnswer, HostLogin};
 use twofa_proto::{Confirm, Done, Login, Prompt, Request, Verdict};
 use twofa_store::event::LoginOrigin;
 use twofa_store::{
-    Answering, Conversation, Host, NewConversation, OfAnswer, Origin, StoreError, Turn,
+    AnswerVerdict, Answering, Conversation, Host, NewConversation, OfAnswer, Origin, Store,
+    StoreError, Turn,
 };
 
 use super::seats::{Seat, Seats};
@@ -199,7 +200,7 @@ pub(super) fn go_on(
             number.checked_sub(1) == Some(found.number) && found.reply.is_some() && !found.is_over;
         match &found.reply {
             Some(reply) if is_same => return from_text(reply),
-            None if is_same => {}
+            None if is_same => confirm(store, &conversation, &found)?,
             _ if is_next => {}
             // Another answer has this number, or the conversation is elsewhere.
             _ => return Ok(over()),
@@ -221,6 +222,14 @@ pub(super) fn go_on(
         }
     }
     Ok(over())
+}
+
+/// Returns when a verdict that lets in is durable, which was read because its reply was lost or could not be given.
+fn confirm(store: &Store, id: &ConversationId, found: &Conversation) -> Result<(), StoreError> {
+    if matches!(found.verdict, Some(AnswerVerdict::Right(_))) {
+        store.confirm_verdict(id)?;
+    }
+    Ok(())
 }
 
 /// A seat for a message about `account`, if that is known. The error is the reply where none is free in time.

@@ -9,12 +9,12 @@ use twofa_core::{Account, Timestamp, User};
 
 use super::session::Session;
 use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Tally};
-use crate::event::RefusalReason;
+use crate::event::{FleetHost, LoginOrigin, Origin, RefusalReason};
 use crate::journal::SystemLog;
 use crate::model::ticket::Settlement;
 use crate::testing::postgres::{Database, Server};
 use crate::testing::{Bench, alice, app, origin};
-use crate::{Place, Store, StoreError, deadline};
+use crate::{HostJoin, HostRights, NewConversation, NewHost, Place, Store, StoreError, deadline};
 
 /// A server and a store on it, and somebody else's connection to the same database.
 pub(super) struct Remote {
@@ -100,6 +100,47 @@ fn a_commit_that_no_standby_confirms_is_a_refusal_in_time_and_is_not_cancelled()
         .store
         .set_required(&alice(), false, &origin(), remote.bench.now);
     assert!(matches!(again, Err(StoreError::Busy(_))), "{again:?}");
+}
+
+#[test]
+fn a_verdict_that_no_standby_has_is_not_repeated() {
+    let remote = Remote::new();
+    let (store, now, key) = (&remote.store, remote.bench.now, [2; 32]);
+    let new = NewHost {
+        id: "h1".into(),
+        name: "web1".into(),
+        rights: HostRights::default(),
+        token: [1; 32],
+    };
+    store.add_host(&new, &origin(), now).unwrap();
+    let join = HostJoin {
+        token: [1; 32],
+        key,
+        key_until: now.after(86_400),
+    };
+    assert!(store.join_host(join, &origin(), now).unwrap());
+    let conversation = NewConversation {
+        id: &[3; 16],
+        host: "h1",
+        account: "alice",
+        login: "{}",
+        state: "",
+        reply: "[]",
+        until: now.after(60),
+    };
+    let host = FleetHost::connected("web1".into(), key);
+    let on_host = Origin::login(0, LoginOrigin::default()).on_host(host);
+    store
+        .note_passed_conversation(conversation, &on_host, now)
+        .unwrap();
+    store.confirm_verdict(&[3; 16]).unwrap();
+
+    remote.lose_standby();
+    let confirmed = store.confirm_verdict(&[3; 16]);
+    assert!(
+        matches!(confirmed, Err(StoreError::Unanswered)),
+        "{confirmed:?}"
+    );
 }
 
 #[test]
