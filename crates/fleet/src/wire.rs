@@ -95,7 +95,7 @@ pub struct HostLogin {
 }
 
 /// What a person does with their own record, as the host describes it. That they are this person is the host's claim, and
-/// shows it the record without addresses; a change takes a code besides, which the server verifies.
+/// shows it the record without addresses; a change also requires a code, which the server verifies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRequest {
     /// Its random id, for the answers in it.

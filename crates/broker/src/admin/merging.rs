@@ -125,7 +125,7 @@ fn in_fleet(
     Ok(same_uid(account, here))
 }
 
-/// Without a fleet, whoever has an account here.
+/// Without a fleet, everyone with an account here.
 fn on_one_machine(known: &mut AccountLookup, account: &Account) -> Result<Standing, AdminError> {
     if account.uid == 0 {
         return Ok(Standing::Own);

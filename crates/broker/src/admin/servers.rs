@@ -273,7 +273,7 @@ impl Administration {
         Ok(AddedServer { server, token })
     }
 
-    /// Lets the server of this name, which has joined, get anew what servers are given. `None`: there is none.
+    /// Issues the package of keys and certificates again for the server of this name, which has joined. `None`: there is none.
     pub fn readmit_server(
         &self,
         prepared: &PreparedServer,

@@ -1,6 +1,6 @@
 //! What a person does with their own record on a host: passed on to a server, and read there.
 //!
-//! Whoever runs the command on the host is known to the host alone (the uid of the process). So a server shows the record
+//! Only the host knows who runs the command (the uid of the process). So a server shows the record
 //! without addresses, and changes it only with a code that it verifies in the same conversation.
 
 use std::time::Instant;

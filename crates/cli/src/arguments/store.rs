@@ -49,7 +49,7 @@ Example:
   twofa store export /root/web1 --yes
   scp -rp /root/web1 root@srv1.example.com:
 
-The directory gets the store and its sealing key: whoever has both has the keys of all apps. Then, on the server, run
+The directory gets the store and its sealing key: anyone who has both has the keys of all apps. Then, on the server, run
 'twofa store merge web1', and here 'twofa join'. Remove the copies afterwards.";
 
 const MERGE_HELP: &str = "\
@@ -60,7 +60,7 @@ Examples:
 
 A user is merged if the account is one of the fleet's shared accounts (fleet.accounts) and this machine does not know it
 under another user ID (fleet.identity). The others stay in the export; correct what the table says and run it again.
-Whoever was root on a host could put any key into its store: merge only stores of hosts that you trust.";
+Anyone who has been root on a host could have put any key into its store: merge only stores of hosts that you trust.";
 
 const TO_HELP: &str =
     "To this database: postgres://USER@HOST[:PORT][,HOST...]/DATABASE[?KEY=VALUE&...]";

@@ -79,7 +79,7 @@ impl Servers {
                         news: Vec::new(),
                     });
                 }
-                // A server of an earlier release does not have this protocol, and serves logins all the same.
+                // A server of an earlier release does not have this protocol, but still serves logins.
                 Err(error) => failures.push(format!("{address}: {error}")),
             }
         }

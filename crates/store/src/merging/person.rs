@@ -74,7 +74,7 @@ impl Decision {
             |contact: &Option<Contact>| contact.as_ref().is_some_and(|it| it.verified);
         let stands = has_app || self.contacts.iter().any(|(_, it)| is_verified(it));
         if !stands {
-            // They cannot stand alone, and whoever had a method sets up another one.
+            // They cannot stand alone, and a user who had a method sets up another one.
             self.required = true;
             self.backup = None;
             self.keys.clear();

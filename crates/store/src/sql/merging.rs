@@ -1,4 +1,4 @@
-//! What a merge writes of a user besides methods, and what it reads of all at once.
+//! What a merge writes of a user apart from methods, and what it reads of all at once.
 
 use std::collections::HashMap;
 

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 /// The number of the key that seals from now on. In a change, it stays that until the change ends.
 pub(crate) fn in_force(db: &Db<'_>) -> Result<u32, StoreError> {
     let number = "SELECT number FROM sealing_key";
-    // Those who seal do not wait for each other, but whoever changes the number waits for them.
+    // Transactions that seal do not wait for each other; one that changes the number waits for them.
     let sql = Sql::new(number, "SELECT number FROM sealing_key FOR SHARE");
     db.query_one(sql, values![], |row| row.get("number"))
 }

@@ -1,7 +1,7 @@
 //! What hosts report of sessions, and what they are to do: each keeps one connection open for that (`twofa-watch/1`).
 //!
 //! A host that waits holds no thread: its connection is among those that wait ([`super::waiting`]). Each second the server reads
-//! the version of the rules and the orders that are open, whoever made them at whichever server, and answers the hosts that
+//! the version of the rules and all open orders, from any server, and answers the hosts that
 //! they concern. What a host is told is read from the store with its row, in the message that it is told in.
 
 use std::io;

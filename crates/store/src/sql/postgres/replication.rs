@@ -3,7 +3,7 @@
 use crate::error::StoreError;
 use crate::sql::{Db, values};
 
-/// Where commits are besides the primary.
+/// Where commits are stored in addition to the primary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replication {
     /// The setting `synchronous_standby_names`; empty: a commit waits for no standby.
@@ -35,7 +35,7 @@ pub(crate) fn identity(db: &Db<'_>) -> Result<(String, String), StoreError> {
     })
 }
 
-/// Where commits are besides the primary.
+/// Where commits are stored in addition to the primary.
 pub(crate) fn state(db: &Db<'_>) -> Result<Replication, StoreError> {
     let sql = "SELECT current_setting('synchronous_standby_names') AS names,
                    pg_has_role('pg_read_all_stats', 'USAGE') AS may_see";
