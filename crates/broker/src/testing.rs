@@ -259,6 +259,7 @@ pub(crate) fn store_in(folder: &Path) -> Location {
         database: folder.join("db/twofa.db"),
         key: folder.join("etc/key"),
         server: folder.join("etc/database"),
+        ..Location::default()
     };
     let owner = Owner {
         uid: nix::unistd::geteuid().as_raw(),

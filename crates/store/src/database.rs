@@ -13,6 +13,7 @@ use crate::host_in_force::{check_host, host_ahead};
 use crate::journal::JournalState;
 use crate::location::{Location, Owner};
 use crate::model::device::PruningState;
+use crate::model::session::Machine;
 use crate::rules::RulesCache;
 use crate::seal::SealingKey;
 use crate::seen_mark::SeenMark;
@@ -30,6 +31,8 @@ use crate::tx::{Tx, View};
 #[derive(Debug)]
 pub struct Store {
     location: Location,
+    /// What this machine is called in the store.
+    machine: String,
     key: SealingKey,
     backing: Backing,
     seen: Arc<SeenMark>,
@@ -110,6 +113,7 @@ impl Store {
     pub(crate) fn on(location: Location, key: SealingKey, backing: Backing) -> Self {
         Self {
             seen: Arc::new(SeenMark::new(location.mark())),
+            machine: location.machine_name(),
             location,
             key,
             backing,
@@ -227,6 +231,13 @@ impl Store {
 
     pub(crate) const fn location(&self) -> &Location {
         &self.location
+    }
+
+    pub(crate) const fn machine(&self) -> Machine<'_> {
+        Machine {
+            name: self.machine.as_str(),
+            is_only: !self.is_on_server(),
+        }
     }
 
     pub(crate) const fn key(&self) -> &SealingKey {

@@ -37,6 +37,7 @@ pub(crate) fn place(directory: &Path) -> Location {
         database: directory.join("twofa.db"),
         key: directory.join("secret.key"),
         server: directory.join("database"),
+        ..Location::default()
     }
 }
 

@@ -121,6 +121,7 @@ mod tests {
             database: folder.join("state/twofa.db"),
             key: folder.join("etc/secret.key"),
             server: folder.join("etc/database"),
+            ..Location::default()
         };
         let store = Store::open(location).unwrap();
         let held: Result<(), StoreError> = store.write_unsynced(|_| {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::StoreError;
 use crate::keys::Keys;
 use crate::private_file::{GROUP, GROUP_WRITES, OTHERS, OTHERS_WRITE, check_private, parent};
-use crate::seal::KEY_BYTES;
+use crate::seal::{KEY_BYTES, mac};
 use crate::sql::postgres::address::{Address, BadAddress};
 
 /// The longest file of sealing keys that is read, in bytes.
@@ -26,6 +26,8 @@ pub struct Location {
     pub key: PathBuf,
     /// The file that says which PostgreSQL database is the store. Without it, the store is [`Self::database`].
     pub server: PathBuf,
+    /// What tells this machine from others that use the same store: machine-id(5).
+    pub machine: PathBuf,
 }
 
 /// The system user and group that the broker runs as.
@@ -43,6 +45,7 @@ impl Default for Location {
             database: "/var/lib/twofa/twofa.db".into(),
             key: "/etc/twofa/secret.key".into(),
             server: "/etc/twofa/database".into(),
+            machine: "/etc/machine-id".into(),
         }
     }
 }
@@ -228,6 +231,18 @@ impl Location {
         given.and_then(|()| sync_directory(path)).inspect_err(|_| {
             let _ = fs::remove_file(path);
         })
+    }
+
+    /// What this machine is called in a store that others use too. The id itself is nobody else's business, says machine-id(5),
+    /// so it is hashed. Machines without one have one name together.
+    pub(crate) fn machine_name(&self) -> String {
+        let id = fs::read(&self.machine).unwrap_or_default();
+        let id = id.trim_ascii();
+        if id.is_empty() {
+            return String::new();
+        }
+        let hash = mac(&[0; KEY_BYTES], &[b"twofa: machine", id]);
+        data_encoding::HEXLOWER.encode(&hash[..16])
     }
 
     /// The file with the last mark of a database that this machine has seen, beside its own database.
@@ -459,6 +474,7 @@ mod tests {
             database: folder.path().join("not there").join("twofa.db"),
             key: folder.path().join("secret.key"),
             server: folder.path().join("database"),
+            ..Location::default()
         };
         let error = location.sync_names().unwrap_err();
         assert!(error.may_be_a_disk_that_takes_nothing(), "{error}");

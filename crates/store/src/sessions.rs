@@ -37,9 +37,10 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<i64>, StoreError> {
+        let machine = self.machine();
         self.change_unsynced(origin, now, |tx| {
             // Sessions of before a reboot have ended, whether somebody looks or not.
-            sessions::end_of_other_boots(tx.db, new.boot, now)?;
+            sessions::end_of_other_boots(tx.db, machine, new.boot, now)?;
             let ticket = tx.redeem(new.boot, new.process)?;
             let login = ticket
                 .filter(|(account, _)| account == new.account)
@@ -55,7 +56,7 @@ impl Store {
                 .iter()
                 .map(ProvedKey::to_public_key)
                 .collect();
-            let id = sessions::insert(tx.db, new, login.as_ref(), &keys, tx.origin, now)?;
+            let id = sessions::insert(tx.db, machine, new, login.as_ref(), &keys, tx.origin, now)?;
             if id % PRUNED_EVERY == 0 {
                 sessions::delete_closed_beyond(tx.db, new.account, CLOSED_KEPT_OF_A_USER)?;
                 sessions::delete_beyond(tx.db, new.account, KEPT_OF_A_USER)?;
@@ -77,10 +78,12 @@ impl Store {
         process: ProcessId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write_unsynced(|view| sessions::set_closed(view.db, boot, process, now))
+        self.write_unsynced(|view| {
+            sessions::set_closed(view.db, self.machine(), boot, process, now)
+        })
     }
 
-    /// Whether `account` has an open session in which a screen locker in `place` can be, and whose login rests on a code that
+    /// Whether `account` has an open session on this machine in which a screen locker in `place` can be, and whose login rests on a code that
     /// was right between `since` and `now`.
     pub fn has_verified_session(
         &self,
@@ -90,7 +93,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.read(|view| {
-            let sessions = sessions::verified(view.db, account, since, now)?;
+            let sessions = sessions::verified(view.db, self.machine(), account, since, now)?;
             Ok(sessions.iter().any(|session| place.is_in(session)))
         })
     }
@@ -100,13 +103,13 @@ impl Store {
         self.read(|view| sessions::find(view.db, id))
     }
 
-    /// Passes the sessions that `filter` lets through to `each`, by number, until it returns `false`.
+    /// Passes the sessions of this machine that `filter` lets through to `each`, by number, until it returns `false`.
     pub fn sessions(
         &self,
         filter: &SessionFilter,
         each: impl FnMut(StoredSession) -> bool,
     ) -> Result<(), StoreError> {
-        self.read(|view| sessions::each(view.db, filter, each))
+        self.read(|view| sessions::each(view.db, self.machine(), filter, each))
     }
 
     /// Records which id systemd-logind gave to sessions.

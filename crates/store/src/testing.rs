@@ -45,6 +45,7 @@ impl Bench {
             database: folder.path().join("state/twofa.db"),
             key: folder.path().join("etc/secret.key"),
             server: folder.path().join("etc/database"),
+            ..Location::default()
         };
         let owner = Owner {
             uid: geteuid().as_raw(),

@@ -46,6 +46,7 @@ impl Old {
             database: copy("twofa.db"),
             key: copy("secret.key"),
             server: folder.path().join("database"),
+            ..Location::default()
         };
         Self {
             location,

@@ -22,6 +22,7 @@ impl Bench {
             database: folder.path().join("db/twofa.db"),
             key: folder.path().join("etc/key"),
             server: folder.path().join("etc/database"),
+            ..Location::default()
         };
         let owner = Owner {
             uid: nix::unistd::geteuid().as_raw(),

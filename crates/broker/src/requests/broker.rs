@@ -160,6 +160,7 @@ mod tests {
             database: folder.path().join("db/twofa.db"),
             key: folder.path().join("etc/key"),
             server: folder.path().join("etc/database"),
+            ..Location::default()
         };
         let owner = Owner {
             uid: nix::unistd::geteuid().as_raw(),

@@ -6,6 +6,22 @@ use twofa_core::{Account, Timestamp};
 use super::ticket::ProcessId;
 use crate::event::{Proof, SessionFields};
 
+/// The machine whose sessions these are. In a database on a server are those of other machines too, of which nobody here can
+/// tell whether they have processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Machine<'a> {
+    pub name: &'a str,
+    /// Nobody else uses the store, whatever the machine was called when a session began.
+    pub is_only: bool,
+}
+
+impl Machine<'_> {
+    /// The machine that sessions are to be of; `None`: all are.
+    pub(crate) fn filter(&self) -> Option<&str> {
+        (!self.is_only).then_some(self.name)
+    }
+}
+
 /// A session that begins. Its service, host and terminal are those of the origin.
 #[derive(Debug, Clone)]
 pub struct NewSession<'a> {

@@ -197,6 +197,7 @@ fn a_process_that_dies() {
         database: folder.join("state/twofa.db"),
         key: folder.join("etc/secret.key"),
         server: folder.join("etc/database"),
+        ..Location::default()
     };
     let store = Store::open(location).unwrap();
     store

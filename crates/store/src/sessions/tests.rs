@@ -92,6 +92,55 @@ fn a_reboot_leaves_no_open_session_on_record() {
     assert_eq!(listed(&store, true).len(), 3);
 }
 
+/// The store as another machine has it, with this machine-id(5).
+fn on_machine(bench: &Bench, id: &str) -> Store {
+    let mut location = bench.location.clone();
+    location.machine = location.database.with_file_name(format!("machine-{id}"));
+    std::fs::write(&location.machine, format!("{id}\n")).unwrap();
+    Store::open(location).unwrap()
+}
+
+#[test]
+fn a_server_ends_lists_closes_and_trusts_no_session_of_another_server() {
+    let bench = Bench::new();
+    drop(bench.create());
+    let (one, two) = (on_machine(&bench, "1"), on_machine(&bench, "2"));
+    let numbers = |store| -> Vec<i64> {
+        let sessions = listed(store, false);
+        sessions.iter().map(|session| session.id).collect()
+    };
+    let on_one = open(&one, &bench, &alice(), "boot of 1", 1).unwrap();
+    let sql = format!("UPDATE session SET code_at = {}", bench.now.unix());
+    Bench::execute(&one, &sql);
+    let is_verified = |store: &Store| {
+        let (since, now) = (bench.now.before(60), bench.now);
+        let verified = store.has_verified_session(&alice(), LockerPlace::Unknown, since, now);
+        verified.unwrap()
+    };
+    Bench::execute(&one, "UPDATE session SET remote_host = NULL");
+    assert!(is_verified(&one));
+    if bench.database.is_none() {
+        // There is one machine, whatever it is called.
+        assert_eq!(numbers(&two), [on_one]);
+        let after = open(&two, &bench, &bob(), "boot of 2", 1).unwrap();
+        assert_eq!(numbers(&one), [after]);
+        return;
+    }
+    assert!(!is_verified(&two), "that is another screen");
+    assert!(numbers(&two).is_empty());
+    let on_two = open(&two, &bench, &bob(), "boot of 2", 1).unwrap();
+    two.close_session("boot of 1", process(1), bench.now)
+        .unwrap();
+    assert_eq!((numbers(&one), numbers(&two)), (vec![on_one], vec![on_two]));
+    assert_eq!(listed(&one, false)[0].closed_at, None);
+    // Its own of before a reboot it does end.
+    let after = open(&one, &bench, &alice(), "next boot of 1", 1).unwrap();
+    assert_eq!((numbers(&one), numbers(&two)), (vec![after], vec![on_two]));
+    // So it does with those that the release before recorded.
+    Bench::execute(&one, "UPDATE session SET machine = NULL");
+    assert_eq!((numbers(&one).len(), numbers(&two).len()), (2, 2));
+}
+
 #[test]
 fn a_closed_session_stays_open_on_record_until_it_has_no_processes() {
     let bench = Bench::new();

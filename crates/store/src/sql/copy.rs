@@ -78,7 +78,7 @@ pub(crate) static TABLES: [Table; 42] = [
     numbered(
         "session",
         "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof, keys, code_at,
-         started_at, until, scope, closed_at, ended_at, conversation, reported, end_order",
+         started_at, until, scope, closed_at, ended_at, conversation, reported, end_order, machine",
     ),
     numbered(
         "send",

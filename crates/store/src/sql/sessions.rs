@@ -5,15 +5,31 @@ use twofa_core::{Account, Timestamp};
 use super::{Db, Row, Sql, account_of, values};
 use crate::error::StoreError;
 use crate::event::Origin;
-use crate::model::session::{NewSession, SessionFilter, StoredSession};
+use crate::model::session::{Machine, NewSession, SessionFilter, StoredSession};
 use crate::model::ticket::{ProcessId, TicketLogin};
 
 const COLUMNS: &str = "id, name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal, proof, keys,
     started_at, until, scope, closed_at, ended_at, end_order";
 
+/// Of this machine only, if that is given. Servers of the release before have not said whose a session is: it is everybody's.
+macro_rules! is_of {
+    ($parameter:literal) => {
+        concat!(
+            "(CAST(",
+            $parameter,
+            " AS TEXT) IS NULL OR coalesce(machine, ",
+            $parameter,
+            ") = ",
+            $parameter,
+            ")"
+        )
+    };
+}
+
 /// Adds a session, in the place of one of the same process. Returns its number.
 pub(crate) fn insert(
     db: &Db<'_>,
+    machine: Machine<'_>,
     new: &NewSession<'_>,
     ticket: Option<&TicketLogin>,
     keys: &[String],
@@ -34,8 +50,8 @@ pub(crate) fn insert(
         values![new.boot, new.process.pid, new.process.start],
     )?;
     let sql = "INSERT INTO session (name, uid, boot, pid, start, login_uid, service, remote_host, remote_user, terminal,
-                   proof, keys, code_at, started_at, conversation)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+                   proof, keys, code_at, started_at, conversation, machine)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     db.insert(
         sql,
         values![
@@ -53,7 +69,8 @@ pub(crate) fn insert(
             keys,
             ticket.and_then(|ticket| ticket.code_at),
             now,
-            fleet.map(|fleet| fleet.conversation)
+            fleet.map(|fleet| fleet.conversation),
+            machine.name
         ],
     )
 }
@@ -63,14 +80,16 @@ pub(crate) fn find(db: &Db<'_>, id: i64) -> Result<Option<StoredSession>, StoreE
     db.query_opt(&sql, values![id], read)
 }
 
-/// Passes the sessions that `filter` lets through to `each`, by number, until it returns `false`.
+/// Passes the sessions of `machine` that `filter` lets through to `each`, by number, until it returns `false`.
 pub(crate) fn each(
     db: &Db<'_>,
+    machine: Machine<'_>,
     filter: &SessionFilter,
     mut each: impl FnMut(StoredSession) -> bool,
 ) -> Result<(), StoreError> {
     let sql = select(filter.user.is_some(), filter.ended);
-    db.each(&sql, values![&filter.user, filter.after], |row| {
+    let machine = machine.filter();
+    db.each(&sql, values![&filter.user, filter.after, machine], |row| {
         Ok(each(read(row)?))
     })
 }
@@ -88,12 +107,16 @@ pub(crate) fn select(of_user: bool, ended: bool) -> String {
     } else {
         ("ended_at IS NULL", "+id")
     };
-    format!("SELECT {COLUMNS} FROM session WHERE {user} AND {state} AND {id} > ?2 ORDER BY {id}")
+    let machine = is_of!("?3");
+    format!(
+        "SELECT {COLUMNS} FROM session WHERE {user} AND {state} AND {id} > ?2 AND {machine} ORDER BY {id}"
+    )
 }
 
-/// The open sessions of `account` whose login rests on a code that was right between `since` and `now`.
+/// The open sessions of `account` on `machine` whose login rests on a code that was right between `since` and `now`.
 pub(crate) fn verified(
     db: &Db<'_>,
+    machine: Machine<'_>,
     account: &Account,
     since: Timestamp,
     now: Timestamp,
@@ -101,10 +124,12 @@ pub(crate) fn verified(
     let sql = format!(
         "SELECT {COLUMNS} FROM session
          WHERE name = ?1 AND uid = ?2 AND closed_at IS NULL AND ended_at IS NULL AND code_at BETWEEN ?3 AND ?4
-             AND coalesce(until > ?4, TRUE)"
+             AND coalesce(until > ?4, TRUE) AND {}",
+        is_of!("?5")
     );
     let Account { name, uid } = account;
-    db.query_all(&sql, values![name, uid, since, now], read)
+    let machine = machine.filter();
+    db.query_all(&sql, values![name, uid, since, now, machine], read)
 }
 
 /// Lets no session of `account`, or of anybody, rest on a code any longer, nor one whose login is under way.
@@ -174,16 +199,21 @@ pub(crate) fn set_scope(db: &Db<'_>, id: i64, scope: &str) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Marks the session of `process` closed, unless it is already.
+/// Marks the session of `process` on `machine` closed, unless it is already.
 pub(crate) fn set_closed(
     db: &Db<'_>,
+    machine: Machine<'_>,
     boot: &str,
     process: ProcessId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE session SET closed_at = ?4
-               WHERE boot = ?1 AND pid = ?2 AND start = ?3 AND closed_at IS NULL AND ended_at IS NULL";
-    db.execute(sql, values![boot, process.pid, process.start, now])?;
+    let sql = concat!(
+        "UPDATE session SET closed_at = ?4
+         WHERE boot = ?1 AND pid = ?2 AND start = ?3 AND closed_at IS NULL AND ended_at IS NULL AND ",
+        is_of!("?5")
+    );
+    let machine = machine.filter();
+    db.execute(sql, values![boot, process.pid, process.start, now, machine])?;
     Ok(())
 }
 
@@ -197,18 +227,25 @@ pub(crate) fn set_ended(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), Stor
 
 /// Two statements, because SQLite looks up neither `<>` nor `OR` in the index.
 pub(crate) const END_OF_OTHER_BOOTS: [&str; 2] = [
-    "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot < ?1 AND ended_at IS NULL",
-    "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot > ?1 AND ended_at IS NULL",
+    concat!(
+        "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot < ?1 AND ended_at IS NULL AND ",
+        is_of!("?3")
+    ),
+    concat!(
+        "UPDATE session SET ended_at = coalesce(closed_at, ?2) WHERE boot > ?1 AND ended_at IS NULL AND ",
+        is_of!("?3")
+    ),
 ];
 
-/// Marks the sessions of other boots than `boot` ended.
+/// Marks the sessions of other boots of `machine` than `boot` ended.
 pub(crate) fn end_of_other_boots(
     db: &Db<'_>,
+    machine: Machine<'_>,
     boot: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     for sql in END_OF_OTHER_BOOTS {
-        db.execute(sql, values![boot, now])?;
+        db.execute(sql, values![boot, now, machine.filter()])?;
     }
     Ok(())
 }

@@ -87,6 +87,7 @@ pub fn create(folder: &Path, at: Timestamp) -> (Store, Location) {
         database: folder.join("twofa.db"),
         key: folder.join("secret.key"),
         server: folder.join("database"),
+        ..Location::default()
     };
     let store = Store::create(location.clone(), Owner { uid: 0, gid: 0 }).expect("a new store");
     store

@@ -15,7 +15,7 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 5] = [
+static MIGRATIONS: [(&str, i64); 6] = [
     (
         include_str!("../../../migrations/postgres/0001_first.sql"),
         1,
@@ -34,6 +34,10 @@ static MIGRATIONS: [(&str, i64); 5] = [
     ),
     (
         include_str!("../../../migrations/postgres/0005_host_sessions.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0006_machine_of_session.sql"),
         1,
     ),
 ];
