@@ -64,6 +64,15 @@ pub struct Conversation {
     pub is_over: bool,
 }
 
+/// What [`Store::sweep_conversations`] has removed.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// How many conversations.
+    pub removed: usize,
+    /// Those of them that were given up, with the keys of their hosts.
+    pub given_up: Vec<(Conversation, [u8; 32])>,
+}
+
 /// What became of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -206,26 +215,24 @@ impl Store {
         self.write(|view| conversations::rewrite(view.db, conversation))
     }
 
-    /// Removes conversations that have ended, `limit` at most. Returns those that were given up, with the keys of their hosts.
-    pub fn sweep_conversations(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<(Conversation, [u8; 32])>, StoreError> {
+    /// Removes conversations that have ended, `limit` at most.
+    pub fn sweep_conversations(&self, now: Timestamp, limit: u32) -> Result<Swept, StoreError> {
         let is_old = self.read(|view| conversations::is_old(view.db, now))?;
         if !is_old {
-            return Ok(Vec::new());
+            return Ok(Swept::default());
         }
         self.write_unsynced(|view| {
-            let mut given_up = Vec::new();
-            for record in conversations::take_old(view.db, now, limit)? {
-                if let Some(key) = fleet::key(view.db, &record.host)?
-                    && !record.is_over
-                {
-                    given_up.push((record.try_into()?, key));
+            let taken = conversations::take_old(view.db, now, limit)?;
+            let mut swept = Swept {
+                removed: taken.len(),
+                given_up: Vec::new(),
+            };
+            for record in taken.into_iter().filter(|record| !record.is_over) {
+                if let Some(key) = fleet::key(view.db, &record.host)? {
+                    swept.given_up.push((record.try_into()?, key));
                 }
             }
-            Ok(given_up)
+            Ok(swept)
         })
     }
 }
@@ -325,6 +332,7 @@ mod tests {
     use crate::event::{FleetHost, LoginOrigin};
     use crate::testing::{Bench, origin};
     use crate::{HostJoin, HostRights, NewHost};
+    use std::sync::Arc;
 
     const ID: [u8; 16] = [9; 16];
     const KEY: [u8; 32] = [2; 32];
@@ -456,10 +464,48 @@ mod tests {
         let end = bench.now.after(300);
         assert!(store.conversation(&ID, &KEY, end).unwrap().is_none());
         let sweep = |at| store.sweep_conversations(at, 10).unwrap();
-        assert!(sweep(bench.now.after(299)).is_empty());
-        let given_up = sweep(end);
-        assert_eq!((given_up.len(), given_up[0].1), (1, KEY));
-        assert!(sweep(end).is_empty());
+        assert_eq!(sweep(bench.now.after(299)).removed, 0);
+        let swept = sweep(end);
+        assert_eq!((swept.removed, swept.given_up.len()), (1, 1));
+        assert_eq!(swept.given_up[0].1, KEY);
+        assert_eq!(sweep(end).removed, 0);
+    }
+
+    #[test]
+    fn two_servers_that_sweep_at_once_remove_each_conversation_once_and_so_many_at_most() {
+        let bench = Bench::new();
+        let store = Arc::new(bench.create());
+        begin(&bench, &store);
+        for number in 0..25_u8 {
+            let name = format!("user{number}");
+            let new = NewConversation {
+                id: &[number + 100; 16],
+                host: "h1",
+                account: &name,
+                login: "{}",
+                state: "",
+                reply: "",
+                until: bench.now.after(300),
+            };
+            assert!(
+                store
+                    .begin_conversation(new, &on_host(None), bench.now)
+                    .unwrap()
+            );
+        }
+        let end = bench.now.after(300);
+        assert_eq!(store.sweep_conversations(end, 6).unwrap().removed, 6);
+        let sweep = || {
+            let store = store.clone();
+            std::thread::spawn(move || {
+                let swept = store.sweep_conversations(end, 40).unwrap();
+                assert_eq!(swept.removed, swept.given_up.len());
+                swept.removed
+            })
+        };
+        let both = [sweep(), sweep()].map(|thread| thread.join().unwrap());
+        assert_eq!(both.iter().sum::<usize>(), 20);
+        assert_eq!(store.sweep_conversations(end, 40).unwrap().removed, 0);
     }
 
     #[test]

@@ -87,7 +87,7 @@ mod users;
 
 pub use apps::NewApp;
 pub use attempts::{Attempt, CodeAttempt, CodeOutcome, CodeProof, Counted, MarkUsedOutcome, Tally};
-pub use conversations::{AnswerVerdict, Conversation, NewConversation, Turn};
+pub use conversations::{AnswerVerdict, Conversation, NewConversation, Swept, Turn};
 pub use database::{Listener, Store};
 pub use error::StoreError;
 pub use event::Answering;

@@ -22,12 +22,31 @@ pub(crate) struct ConversationRecord {
     pub until: Timestamp,
 }
 
+macro_rules! columns {
+    () => {
+        "id, host, account, login, state, number, hash, verdict, reply, is_over, until"
+    };
+}
 macro_rules! record {
     () => {
-        "SELECT id, host, account, login, state, number, hash, verdict, reply, is_over, until FROM conversation"
+        concat!("SELECT ", columns!(), " FROM conversation")
     };
 }
 const FIND: &str = concat!(record!(), " WHERE id = ?1");
+
+macro_rules! take_old {
+    ($others:literal) => {
+        concat!(
+            "DELETE FROM conversation WHERE id IN (
+                 SELECT id FROM conversation WHERE until <= ?1 ORDER BY until LIMIT ?2",
+            $others,
+            ") RETURNING ",
+            columns!()
+        )
+    };
+}
+/// Servers that sweep at the same time take different ones.
+const TAKE_OLD: Sql<'static> = Sql::new(take_old!(""), take_old!(" FOR UPDATE SKIP LOCKED"));
 
 /// Adds a conversation. There must be none of this id, nor as many that wait of this host (`of_host`) or this account as may.
 pub(crate) fn insert(
@@ -185,17 +204,7 @@ pub(crate) fn take_old(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<ConversationRecord>, StoreError> {
-    let sql = concat!(record!(), " WHERE until <= ?1 ORDER BY until LIMIT ?2");
-    let mut old = db.query_all(Sql::from(sql).locking(), values![now, limit], record)?;
-    let mut taken = Vec::new();
-    for record in old.drain(..) {
-        // Another server may have been quicker.
-        let sql = "DELETE FROM conversation WHERE id = ?1";
-        if db.execute(sql, values![&record.id])? == 1 {
-            taken.push(record);
-        }
-    }
-    Ok(taken)
+    db.query_all(TAKE_OLD, values![now, limit], record)
 }
 
 fn record(row: &Row<'_>) -> Result<ConversationRecord, StoreError> {

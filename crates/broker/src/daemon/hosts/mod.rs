@@ -212,16 +212,21 @@ fn wait(shared: &Shared, mut connection: HostConnection) {
 /// Removes the conversations that have ended, and hosts that are silent, from time to time.
 fn start_sweeping(store: Arc<LazyStore>) -> io::Result<()> {
     let mut listening = Listening::default();
+    let mut is_done = true;
     let sweep = move || loop {
-        thread::sleep(SWEEP_INTERVAL);
+        if is_done {
+            thread::sleep(SWEEP_INTERVAL);
+        }
+        is_done = true;
         let Some(broker) = store.if_open() else {
             listening = Listening::default();
             continue;
         };
         let swept = turns::sweep(broker.services());
         listening.remove_silent(swept.is_ok(), broker.services());
-        if let Err(error) = swept {
-            log::warn(&log_lines::not_swept(&error));
+        match swept {
+            Ok(all) => is_done = all,
+            Err(error) => log::warn(&log_lines::not_swept(&error)),
         }
     };
     let thread = thread::Builder::new().name("sweep".to_owned());

@@ -4,7 +4,7 @@
 //! An answer has a number. One that comes a second time, because the host did not get the reply, gets that reply again; the
 //! store sees to it that no answer is verified twice ([`twofa_store::Conversation`]).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,8 +30,10 @@ use crate::text::messages::{self, log_lines, reasons};
 
 /// How often an answer is looked up again because another server has it too.
 const READS: u32 = 5;
-/// Conversations that are swept away at once.
-const MOST_SWEPT: u32 = 100;
+/// Conversations that are swept away in one transaction.
+const SWEPT_AT_ONCE: u32 = 500;
+/// For how long they are swept away before what else is to be done has its turn.
+const SWEEPING: Duration = Duration::from_secs(10);
 
 /// What follows from a message of a host.
 #[derive(Debug)]
@@ -286,18 +288,27 @@ fn answer_once(
     Ok(is_recorded.then_some(said))
 }
 
-/// Removes what has ended, and records who left a login at its prompt.
-pub(super) fn sweep(services: Services<'_>) -> Result<(), StoreError> {
-    let given_up = services
-        .store
-        .sweep_conversations(services.now(), MOST_SWEPT)?;
-    for (conversation, key) in given_up {
-        let recorded = record_one(services, &conversation, key);
-        if let Err(error) = recorded {
-            log::warn(&log_lines::conversation_not_recorded(&error));
+/// Removes what has ended, and records who left a login at its prompt. Says whether nothing is left.
+pub(super) fn sweep(services: Services<'_>) -> Result<bool, StoreError> {
+    let begun = Instant::now();
+    loop {
+        let swept = services
+            .store
+            .sweep_conversations(services.now(), SWEPT_AT_ONCE)?;
+        for (conversation, key) in swept.given_up {
+            let recorded = record_one(services, &conversation, key);
+            if let Err(error) = recorded {
+                log::warn(&log_lines::conversation_not_recorded(&error));
+            }
+        }
+        // So many that have ended since then can wait.
+        if swept.removed < SWEPT_AT_ONCE as usize {
+            return Ok(true);
+        }
+        if begun.elapsed() >= SWEEPING {
+            return Ok(false);
         }
     }
-    Ok(())
 }
 
 fn record_one(
