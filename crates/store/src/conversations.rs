@@ -180,7 +180,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Conversation>, StoreError> {
         self.read(|view| {
-            let host = find_in_force(view.db, key, now)?;
+            let host = find_in_force(view, key, now)?;
             conversation_of(view, id, &host, now)
         })
     }

@@ -10,6 +10,7 @@ use crate::backing::{Backing, FileBacking};
 use crate::error::StoreError;
 use crate::event::{Happening, Origin};
 use crate::host_in_force::{check_host, host_ahead};
+use crate::integrity::{Hasher, NoticedRows};
 use crate::journal::JournalState;
 use crate::location::{Location, Owner};
 use crate::model::device::PruningState;
@@ -41,6 +42,7 @@ pub struct Store {
     listener: Option<Listener>,
     journal: JournalState,
     pruning: PruningState,
+    noticed: NoticedRows,
 }
 
 /// Gets what has happened, in the order in which it was logged.
@@ -72,15 +74,12 @@ impl Store {
     pub fn create_on_server(location: Location, owner: Owner) -> Result<Self, StoreError> {
         let address = location.read_server()?;
         let address = address.ok_or_else(|| StoreError::Missing(location.server.clone()))?;
-        schema::make(&Pool::open(address)?, State::Open)?;
-        Self::use_on_server(location, owner)
-    }
-
-    /// Opens the store in the database that `location` names, with a new sealing key where there is none.
-    pub(crate) fn use_on_server(location: Location, owner: Owner) -> Result<Self, StoreError> {
         if !location.key.exists() {
             location.make_key(owner)?;
         }
+        let key = SealingKey::of(&location.read_keys()?, None);
+        let hash_all = |db: &Db<'_>| Hasher { db, key: &key }.write_all();
+        schema::make(&Pool::open(address)?, State::Open, &hash_all)?;
         Self::open(location)
     }
 
@@ -88,7 +87,9 @@ impl Store {
     pub fn upgrade_on_server(location: &Location) -> Result<(), StoreError> {
         let address = location.read_server()?;
         let address = address.ok_or_else(|| StoreError::Missing(location.server.clone()))?;
-        schema::upgrade(&Pool::open(address)?)
+        let key = SealingKey::of(&location.read_keys()?, None);
+        let hash_all = |db: &Db<'_>| Hasher { db, key: &key }.write_all();
+        schema::upgrade(&Pool::open(address)?, &hash_all)
     }
 
     /// Opens the store that is in a database on a server.
@@ -122,6 +123,7 @@ impl Store {
             listener: None,
             journal: JournalState::default(),
             pruning: PruningState::default(),
+            noticed: NoticedRows::default(),
         }
     }
 
@@ -248,6 +250,10 @@ impl Store {
         &self.pruning
     }
 
+    pub(crate) const fn noticed(&self) -> &NoticedRows {
+        &self.noticed
+    }
+
     pub(crate) const fn journal(&self) -> &JournalState {
         &self.journal
     }
@@ -315,7 +321,7 @@ impl Store {
             // What an earlier try logged did not happen.
             happened.take();
             if let Some(host) = &origin.host {
-                check_host(view.db, host, now)?;
+                check_host(&view, host, now)?;
             }
             work(&Tx {
                 view,

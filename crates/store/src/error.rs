@@ -7,6 +7,7 @@ use twofa_core::Channel;
 use twofa_core::rulebook::BadRulebook;
 
 use crate::holder::Holder;
+use crate::integrity::AlteredRow;
 use crate::model::mark::Mark;
 
 /// Why the store could not do what it was asked. Never holds a stored value.
@@ -151,6 +152,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// A row was written by another program than a server.
+    #[error("{0}: its keyed hash is wrong")]
+    Altered(AlteredRow),
     /// A stored setting is not one we know or does not read.
     #[error("the stored policy is broken: {0}")]
     BrokenPolicy(BadRulebook),
@@ -295,6 +299,7 @@ impl StoreError {
                 "have a standby follow the primary and name it in synchronous_standby_names (postgresql.conf) first"
             }
             Self::ClockOff(_) => "set both clocks, for example by chrony",
+            Self::Altered(row) => row.remedy(),
             Self::BrokenPolicy(_) => "correct it with 'twofa policy set KEY=VALUE'",
             Self::ChangedMeanwhile => "check the current state, then try again",
             _ => return None,

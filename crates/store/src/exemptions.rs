@@ -7,12 +7,14 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, ExemptionFields, Origin};
 use crate::sql::exemptions::{self, StoredExemption};
+use crate::sql::row_hashes::EXEMPTION;
 use crate::tx::Tx;
 
 impl Store {
     /// Every exemption, also those that have ended, in the order in which they were granted.
     pub fn exemptions(&self) -> Result<Vec<StoredExemption>, StoreError> {
-        self.read(|view| exemptions::all(view.db))
+        let all = self.read(|view| exemptions::all(view.db))?;
+        Ok(all.into_iter().map(|(exemption, _)| exemption).collect())
     }
 
     /// Grants an exemption and returns its number.
@@ -25,6 +27,7 @@ impl Store {
         self.change(origin, now, |tx| {
             tx.rules.forget(tx.db)?;
             let id = exemptions::insert(tx.db, exemption)?;
+            tx.hash_row(&EXEMPTION, &id.to_string())?;
             record(tx, exemption, &Event::Exempted(fields(id, exemption)))?;
             Ok(id)
         })
@@ -41,8 +44,8 @@ impl Store {
             tx.rules.forget(tx.db)?;
             let found = exemptions::all(tx.db)?
                 .into_iter()
-                .find(|stored| stored.id == id);
-            let Some(StoredExemption { exemption, .. }) = found else {
+                .find(|(stored, _)| stored.id == id);
+            let Some((StoredExemption { exemption, .. }, _)) = found else {
                 return Ok(None);
             };
             exemptions::delete(tx.db, id)?;

@@ -15,6 +15,7 @@ use crate::sql::fleet::{self, Failures, Host, HostRights, JoinedFleet};
 use crate::sql::fleet_policy::delete_known;
 use crate::sql::join_keys;
 use crate::sql::reported_sessions;
+use crate::sql::row_hashes::HOST;
 use crate::tx::Tx;
 use crate::{fleet_policy, rules};
 
@@ -93,6 +94,7 @@ impl Store {
                 None => {}
             }
             fleet::insert(tx.db, &host, token)?;
+            tx.hash_row(&HOST, id)?;
             let event = Event::HostAdded {
                 name: name.clone(),
                 services: rights.services.join(","),
@@ -117,7 +119,9 @@ impl Store {
             let Some(found) = fleet::find(tx.db, name)? else {
                 return Ok(None);
             };
+            tx.lock_row(&HOST, &found.id)?;
             fleet::set_token(tx.db, &found.id, token, now.after(TOKEN_LIFETIME))?;
+            tx.hash_row(&HOST, &found.id)?;
             let name = found.name;
             tx.record(None, &Event::HostReadmitted { name })?;
             fleet::find_by_id(tx.db, &found.id)
@@ -144,12 +148,16 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.change(origin, now, |tx| {
             let found = fleet::find_by_token(tx.db, &join.token)?;
+            if let Some(found) = &found {
+                tx.lock_row(&HOST, &found.id)?;
+            }
             let has_joined = fleet::join(tx.db, &join.token, &join.key, join.key_until, now)?;
             let Some(Host { id, name, .. }) = found.filter(|_| has_joined) else {
                 return Ok(false);
             };
             let from = address_of(origin);
             join_keys::set_joined(tx.db, &id, &join.token, from, &join.key)?;
+            tx.hash_row(&HOST, &id)?;
             let join_key = None;
             tx.record(None, &Event::HostJoined { name, join_key })?;
             Ok(true)
@@ -163,7 +171,7 @@ impl Store {
 
     /// The host whose certificate has this key, if that is in force at `now`.
     pub fn host_by_key(&self, key: &[u8; 32], now: Timestamp) -> Result<Host, StoreError> {
-        self.read(|view| find_in_force(view.db, key, now))
+        self.read(|view| find_in_force(view, key, now))
     }
 
     /// Removes the host `name`: from this moment it is refused. Says whether there was one.
@@ -221,13 +229,13 @@ impl Store {
             let Some(joined) = fleet::joined(tx.db)? else {
                 return Ok(None);
             };
-            let before = rules::rulebook(tx.db);
+            let before = rules::rulebook(tx);
             fleet::delete_joined(tx.db)?;
             reported_sessions::forget(tx.db)?;
             delete_known(tx.db)?;
             let name = joined.name.clone();
             tx.record(None, &Event::FleetLeft { name })?;
-            if let (Ok(before), Ok(own)) = (before, rules::rulebook(tx.db)) {
+            if let (Ok(before), Ok(own)) = (before, rules::rulebook(tx)) {
                 record_changes(tx, &before, &own)?;
             }
             Ok(Some(joined))

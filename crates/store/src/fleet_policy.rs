@@ -17,7 +17,7 @@ impl Store {
             Ok(FleetPolicy {
                 fleet: fleet.to_owned(),
                 version: fleet_policy::version(view.db)?,
-                rulebook: rules::rulebook(view.db)?,
+                rulebook: rules::rulebook(view)?,
             })
         })
     }
@@ -59,14 +59,14 @@ pub(crate) fn adopt(tx: &Tx<'_>, policy: &FleetPolicy) -> Result<bool, StoreErro
             return Ok(false);
         }
     }
-    let before = rules::rulebook(tx.db)?;
+    let before = rules::rulebook(tx)?;
     let known = KnownFleetPolicy {
         version: policy.version,
         since: tx.now,
         text,
     };
     fleet_policy::set_known(tx.db, &known)?;
-    crate::policy::record_changes(tx, &before, &rules::rulebook(tx.db)?)?;
+    crate::policy::record_changes(tx, &before, &rules::rulebook(tx)?)?;
     Ok(true)
 }
 

@@ -39,7 +39,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<HostAdmission, StoreError> {
         let settled = self.read(|view| {
-            let host = find_in_force(view.db, key, now)?;
+            let host = find_in_force(view, key, now)?;
             settled_admission(view, &host, key, account, now)
         })?;
         match settled {
@@ -55,7 +55,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Account>, StoreError> {
         self.read(|view| {
-            let host = find_in_force(view.db, key, now)?;
+            let host = find_in_force(view, key, now)?;
             host_limits::passed_on(view.db, &host.id, MOST_LISTED)
         })
     }
@@ -119,7 +119,7 @@ fn count_person(
     key: &[u8; 32],
     account: &Account,
 ) -> Result<HostAdmission, StoreError> {
-    let Host { id, name, .. } = find_in_force(tx.db, key, tx.now)?;
+    let Host { id, name, .. } = find_in_force(tx, key, tx.now)?;
     let most = tx.rules()?.rulebook.machine().hosts.people_hourly;
     // Two that are counted at once would both find room for one.
     tx.db.lock("host-people", &id)?;
@@ -145,7 +145,7 @@ pub(crate) fn cut_off_if_due(tx: &Tx<'_>) -> Result<(), StoreError> {
     let Some(key) = tx.host_key() else {
         return Ok(());
     };
-    let host = find_in_force(tx.db, key, tx.now)?;
+    let host = find_in_force(tx, key, tx.now)?;
     let most = tx.rules()?.rulebook.machine().hosts.wrong_people_hourly;
     let since = tx.now.before(HOUR);
     let since = host.unlocked_at.map_or(since, |at| since.max(at));

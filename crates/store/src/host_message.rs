@@ -61,7 +61,7 @@ impl Store {
             ahead
         };
         self.read_ahead(ahead, |view| {
-            let host = find_in_force(view.db, key, now)?;
+            let host = find_in_force(view, key, now)?;
             if let Some(seen) = seen {
                 check_known(view, seen)?;
             }
@@ -92,7 +92,7 @@ impl Store {
             ahead
         };
         self.read_ahead(ahead, |view| {
-            let host = find_in_force(view.db, key, now)?;
+            let host = find_in_force(view, key, now)?;
             let conversation = conversation_of(view, id, &host, now)?;
             let Some(account) = conversation.as_ref().and_then(account_of) else {
                 return Ok(OfAnswer {

@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::seal::{AssociatedData, Owner, SealingKey};
 use crate::sql::fleet::{self, HostKeys, JoinedFleet, Renewed};
+use crate::sql::row_hashes::HOST;
 
 /// For how long after a renewal the key before goes on to be good, in seconds: 10 minutes. A login that has begun with it ends
 /// by then.
@@ -61,6 +62,7 @@ impl Store {
             key_until,
         } = renewal;
         self.change(origin, now, |tx| {
+            tx.lock_row(&HOST, id)?;
             let found = fleet::find_by_id(tx.db, id)?;
             // One that was removed, or has not joined again since it was cut off.
             let host = found.filter(|host| host.copied_at.is_none());
@@ -74,6 +76,7 @@ impl Store {
             let name = host.name;
             let overlap = now.after(OVERLAP);
             if fleet::renew_key(tx.db, id, shown, overlap, (key, *key_until))? {
+                tx.hash_row(&HOST, id)?;
                 tx.record(None, &Event::HostRenewed { name })?;
                 return Ok(RenewalOutcome::Renewed);
             }
@@ -85,6 +88,7 @@ impl Store {
                 return Ok(RenewalOutcome::Renewed);
             }
             fleet::set_copied(tx.db, id, now)?;
+            tx.hash_row(&HOST, id)?;
             tx.record(None, &Event::HostCopied { name })?;
             Ok(RenewalOutcome::Copied)
         })

@@ -113,7 +113,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<RefusedReport, StoreError> {
         self.change_unsynced(origin, now, |tx| {
-            let host = find_in_force(tx.db, key, now)?;
+            let host = find_in_force(tx, key, now)?;
             let mut refused = RefusedReport::default();
             for (conversation, number) in &report.begun {
                 if !begin(tx, &host, conversation, *number, read)? {
@@ -144,7 +144,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(Host, Vec<OrderForHost>), StoreError> {
         self.read(|view| {
-            let host = find_in_force(view.db, key, now)?;
+            let host = find_in_force(view, key, now)?;
             let open = host_sessions::open_orders_of(view.db, &host.id, MOST_ORDERS)?;
             let orders = open.into_iter().map(|id| {
                 let conversations = host_sessions::conversations_of_order(view.db, id)?;

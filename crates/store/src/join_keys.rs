@@ -11,6 +11,7 @@ use crate::fleet::{self, check_name};
 use crate::sql;
 use crate::sql::fleet::{Host, HostRights};
 use crate::sql::join_keys::{self, JoinKey, UsedToken};
+use crate::sql::row_hashes;
 use crate::tx::Tx;
 
 /// So many seconds are an hour.
@@ -108,6 +109,7 @@ impl Store {
                 return Err(StoreError::JoinKeyExists(key.name.clone()));
             }
             join_keys::insert(tx.db, &key, &new.digest)?;
+            tx.hash_row(&row_hashes::JOIN_KEY, &key.name)?;
             let event = Event::JoinKeyAdded {
                 name: key.name.clone(),
                 names: key.names.clone(),
@@ -211,9 +213,10 @@ impl Store {
 }
 
 fn admit(tx: &Tx<'_>, join: &KeyJoin<'_>, origin: &Origin) -> Result<KeyJoinOutcome, StoreError> {
-    let Some(key) = join_keys::find_by_digest(tx.db, &join.digest)? else {
+    let Some((key, hash)) = join_keys::find_by_digest(tx.db, &join.digest)? else {
         return Ok(KeyJoinOutcome::Unknown);
     };
+    tx.check_row(&row_hashes::JOIN_KEY, &key.name, &hash)?;
     let pattern: NamePattern = key
         .names
         .parse()
@@ -225,9 +228,9 @@ fn admit(tx: &Tx<'_>, join: &KeyJoin<'_>, origin: &Origin) -> Result<KeyJoinOutc
     if !join_keys::use_up(tx.db, &join.digest, tx.now, tx.now.before(HOUR))? {
         return Ok(match join_keys::find_by_digest(tx.db, &join.digest)? {
             None => KeyJoinOutcome::Unknown,
-            Some(key) if key.until <= tx.now => KeyJoinOutcome::Ended(key.until),
-            Some(key) if key.used >= key.uses => KeyJoinOutcome::UsedUp(key.uses),
-            Some(key) => KeyJoinOutcome::TooMany(key.hourly),
+            Some((key, _)) if key.until <= tx.now => KeyJoinOutcome::Ended(key.until),
+            Some((key, _)) if key.used >= key.uses => KeyJoinOutcome::UsedUp(key.uses),
+            Some((key, _)) => KeyJoinOutcome::TooMany(key.hourly),
         });
     }
     if sql::fleet::find(tx.db, join.name)?.is_some() {
@@ -246,6 +249,7 @@ fn admit(tx: &Tx<'_>, join: &KeyJoin<'_>, origin: &Origin) -> Result<KeyJoinOutc
     join_keys::set_origin(tx.db, join.id, &key.name, key.host_lives)?;
     let from = fleet::address_of(origin);
     join_keys::set_joined(tx.db, join.id, &join.key, from, &join.key)?;
+    tx.hash_row(&row_hashes::HOST, join.id)?;
     tx.record(
         None,
         &Event::HostJoined {

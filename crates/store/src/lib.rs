@@ -46,6 +46,7 @@ mod host_limits;
 mod host_message;
 mod host_renewal;
 mod host_sessions;
+mod integrity;
 mod invitations;
 mod join_keys;
 pub mod journal;
@@ -103,6 +104,7 @@ pub use host_sessions::{
     HostOrder, HostReport, HostSession, HostSessionFilter, HostSessionLogin, OrderForHost,
     RefusedReport,
 };
+pub use integrity::AlteredRow;
 pub use invitations::InvitationOutcome;
 pub use join_keys::{DeadToken, KeyJoin, KeyJoinOutcome, NewJoinKey};
 pub use keys::{Keys, NumberedKey};

@@ -13,7 +13,9 @@ use twofa_core::policy::Durability;
 use crate::backing::{Backing, FileBacking};
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::integrity::Hasher;
 use crate::location::{Location, Owner};
+use crate::seal::SealingKey;
 use crate::sql::Db;
 use crate::sql::copy::{self, Moved, TABLES};
 use crate::sql::postgres::address::Address;
@@ -32,7 +34,7 @@ impl Store {
         let parsed: Address = address.parse().map_err(|bad| location.bad_address(&bad))?;
         let to = Pool::open(parsed)?;
         let moved = match FileBacking::open(location, Schema::Existing) {
-            Ok(file) => move_file(&Backing::File(file), &to, address)?,
+            Ok(file) => move_file(location, &Backing::File(file), &to, address)?,
             // The last try got as far as this.
             Err(StoreError::Moved(there)) if there == address => to.view(counts)?,
             Err(error) => return Err(error),
@@ -86,10 +88,21 @@ impl Store {
     }
 }
 
-fn move_file(from: &Backing, to: &Pool, address: &str) -> Result<Vec<Moved>, StoreError> {
-    schema::make(to, State::Arriving)?;
+fn move_file(
+    location: &Location,
+    from: &Backing,
+    to: &Pool,
+    address: &str,
+) -> Result<Vec<Moved>, StoreError> {
+    let key = SealingKey::of(&location.read_keys()?, None);
+    let hash_all = |db: &Db<'_>| Hasher { db, key: &key }.write_all();
+    schema::make(to, State::Arriving, &hash_all)?;
     from.transact(Synchronous::Full, |file| {
-        let moved = to.transact(true, |server| copy::copy(file, server))?;
+        let moved = to.transact(true, |server| {
+            let moved = copy::copy(file, server)?;
+            hash_all(server)?;
+            Ok(moved)
+        })?;
         check(&moved, &to.view(counts)?)?;
         close(file, address)?;
         Ok(moved)

@@ -10,6 +10,7 @@ use twofa_core::{DeviceKind, HostRules, Timestamp};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
+use crate::integrity::{StoredPolicy, stored_policy};
 use crate::rules::{self, Rules};
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::replication;
@@ -29,7 +30,7 @@ impl Store {
 
     /// The policy and the classes in force. Anything stored that does not read is an error, never a default.
     pub fn rulebook(&self) -> Result<Rulebook, StoreError> {
-        self.read(|view| rules::rulebook(view.db))
+        self.read(rules::rulebook)
     }
 
     /// Changes `settings` of the machine's policy, all or none, and says what changed. A stored setting that is
@@ -79,9 +80,9 @@ impl Store {
             if fleet_policy::known(tx.db)?.is_some() {
                 return Err(StoreError::RulesOfFleet);
             }
-            let unchanged = match rules::rulebook(tx.db) {
+            let unchanged = match rules::rulebook(tx) {
                 Ok(stored) => before == Some(&stored),
-                Err(StoreError::BrokenPolicy(_)) => before.is_none(),
+                Err(StoreError::BrokenPolicy(_) | StoreError::Altered(_)) => before.is_none(),
                 Err(error) => return Err(error),
             };
             if !unchanged {
@@ -104,9 +105,16 @@ fn preview(view: &View<'_>, changed: &[(&str, &str)]) -> Result<Rulebook, StoreE
     if let Some(fleet) = rules::of_fleet(view.db)? {
         return Ok(fleet.clone().on_host(own_rules(view, &fleet, changed)?)?);
     }
-    let settings = with_changed(policy::settings(view.db)?, changed);
+    let StoredPolicy { settings, classes } = unchanged(view, changed)?;
+    let settings = with_changed(settings, changed);
     let machine = rules::parse(&settings).map_err(StoreError::BrokenPolicy)?;
-    Ok(Rulebook::new(machine, policy::classes(view.db)?)?)
+    Ok(Rulebook::new(machine, classes)?)
+}
+
+/// What is stored, of which these are about to be changed: they may be what is wrong with it.
+fn unchanged(view: &View<'_>, changed: &[(&str, &str)]) -> Result<StoredPolicy, StoreError> {
+    let keys: Vec<_> = changed.iter().map(|(key, _)| *key).collect();
+    stored_policy(view, &keys)
 }
 
 /// `settings`, with each one that is in `changed` replaced.
@@ -130,7 +138,8 @@ fn own_rules(
     fleet: &Rulebook,
     changed: &[(&str, &str)],
 ) -> Result<HostRules, StoreError> {
-    let mut settings = with_changed(policy::settings(view.db)?, changed);
+    let StoredPolicy { settings, classes } = unchanged(view, changed)?;
+    let mut settings = with_changed(settings, changed);
     for (name, value) in changed.iter().copied() {
         let Some(key) = find(name) else { continue };
         let of_fleet = key.value(fleet.machine());
@@ -151,10 +160,7 @@ fn own_rules(
             });
         }
     }
-    Ok(HostRules {
-        settings,
-        classes: policy::classes(view.db)?,
-    })
+    Ok(HostRules { settings, classes })
 }
 
 /// Sets `changed` on a host of `fleet`, and says what that changes.
@@ -163,10 +169,11 @@ fn tighten(
     fleet: Rulebook,
     changed: &[(&str, &str)],
 ) -> Result<Vec<Change>, StoreError> {
-    let before = rules::rulebook(tx.db)?;
+    let before = rules::rulebook(tx)?;
     let own = own_rules(tx, &fleet, changed)?;
     let pairs = own.settings.iter();
     policy::replace_settings(tx.db, pairs.map(|(key, value)| (key, value.clone())))?;
+    tx.hash_policy()?;
     record_changes(tx, &before, &fleet.on_host(own)?)
 }
 
@@ -175,15 +182,16 @@ pub(crate) fn drop_defaults(tx: &Tx<'_>) -> Result<(), StoreError> {
     let is_set = |(name, value): &(String, String)| {
         find(name).is_none_or(|key| key.value(&Policy::default()) != *value)
     };
-    let settings = policy::settings(tx.db)?;
+    let StoredPolicy { settings, .. } = stored_policy(tx, &[])?;
     let kept = settings.into_iter().filter(is_set);
-    policy::replace_settings(tx.db, kept.collect::<Vec<_>>())
+    policy::replace_settings(tx.db, kept.collect::<Vec<_>>())?;
+    tx.hash_policy()
 }
 
 fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
-    // Where what is stored does not read, everything is new.
-    let before = match rules::rulebook(tx.db) {
-        Err(StoreError::BrokenPolicy(_)) => Rulebook::default(),
+    // Where what is stored does not read, or another program has written it, everything is new.
+    let before = match rules::rulebook(tx) {
+        Err(StoreError::BrokenPolicy(_) | StoreError::Altered(_)) => Rulebook::default(),
         loaded => loaded?,
     };
     check_standby(tx, &before, after)?;
@@ -193,6 +201,7 @@ fn save(tx: &Tx<'_>, after: &Rulebook) -> Result<Vec<Change>, StoreError> {
     policy::replace_settings(tx.db, settings)?;
     policy::replace_classes(tx.db, after.classes())?;
     fleet_policy::raise_version(tx.db, tx.now)?;
+    tx.hash_policy()?;
     record_changes(tx, &before, after)
 }
 
@@ -286,7 +295,11 @@ mod tests {
     fn a_broken_stored_policy_is_an_error_until_it_is_corrected() {
         let bench = Bench::new();
         let store = bench.create();
-        Bench::execute(&store, "INSERT INTO setting VALUES ('mode', 'maybe')");
+        Bench::execute(
+            &store,
+            "INSERT INTO setting SELECT 'mode', 'maybe', seal FROM policy_version",
+        );
+        Bench::hash_rows(&store);
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
         store
             .change_policy([("mode", "optional")], &origin(), bench.now)
@@ -298,7 +311,11 @@ mod tests {
     fn an_unknown_setting_is_an_error() {
         let bench = Bench::new();
         let store = bench.create();
-        Bench::execute(&store, "INSERT INTO setting VALUES ('nouserok', 'yes')");
+        Bench::execute(
+            &store,
+            "INSERT INTO setting SELECT 'nouserok', 'yes', seal FROM policy_version",
+        );
+        Bench::hash_rows(&store);
         assert!(matches!(store.rulebook(), Err(StoreError::BrokenPolicy(_))));
     }
 

@@ -16,6 +16,7 @@ use crate::keys::Keys;
 use crate::location::{Location, Owner};
 use crate::providers;
 use crate::seal::{AssociatedData, number_of};
+use crate::sql::row_hashes::{EXEMPTION, HOST, JOIN_KEY};
 use crate::sql::{Db, sealing, servers};
 use crate::tx::View;
 
@@ -139,6 +140,10 @@ impl Store {
                 })
             })?;
         }
+        self.read(|view| {
+            let count = |number| *counts.entry(number).or_default() += 1;
+            view.hasher().numbers(count)
+        })?;
         let (sealing, servers) =
             self.read(|view| Ok((sealing::look(view.db)?, servers::all(view.db)?)))?;
         let joined = || servers.iter().filter(|server| server.joined_at.is_some());
@@ -175,6 +180,7 @@ impl Store {
             let (next, sealed) = self.write(|view| seal_batch(view, from, newest))?;
             (cursor, many) = (next, many + sealed);
         }
+        many += self.hash_again(newest)?;
         self.reseal_log_key()?;
         if many > 0 {
             let event = Event::SealedAgain {
@@ -182,6 +188,24 @@ impl Store {
                 values: many,
             };
             self.change(origin, now, |tx| tx.record(None, &event).map(drop))?;
+        }
+        Ok(many)
+    }
+
+    /// Has every keyed hash of a row be one with the key of this `number`.
+    fn hash_again(&self, number: u32) -> Result<u64, StoreError> {
+        let mut many = self.write(|view| {
+            // Nobody changes the policy meanwhile.
+            view.rules.forget(view.db)?;
+            view.hasher().renew_policy(view, number)
+        })?;
+        for table in [&EXEMPTION, &JOIN_KEY, &HOST] {
+            let mut after = Some(String::new());
+            while let Some(from) = after {
+                let (last, hashed) =
+                    self.write(|view| view.hasher().renew(table, &from, number))?;
+                (after, many) = (last, many + hashed);
+            }
         }
         Ok(many)
     }

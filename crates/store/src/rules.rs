@@ -7,17 +7,19 @@ use twofa_core::rulebook::{BadRulebook, Rulebook};
 use twofa_core::{FleetPolicy, HostRules, Policy};
 
 use crate::error::StoreError;
+use crate::integrity::{StoredPolicy, stored_policy};
+use crate::sql::Db;
 use crate::sql::exemptions::{self, StoredExemption};
 use crate::sql::fleet::{self, JoinedFleet};
 use crate::sql::fleet_policy::{self, KnownFleetPolicy};
-use crate::sql::{Db, policy};
+use crate::tx::View;
 
 /// What an administrator has decided: policy, classes, exemptions, and whether the machine is a host of a fleet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Policy and classes; on a host of a fleet those of the fleet, made stricter by its own.
     pub rulebook: Rulebook,
-    /// Every exemption, also those that have ended.
+    /// Every exemption, also those that have ended; but for those that another program has written ([`crate::AlteredRow`]).
     pub exemptions: Vec<StoredExemption>,
     /// The fleet that this machine has joined.
     pub fleet: Option<JoinedFleet>,
@@ -41,7 +43,12 @@ impl RulesCache {
     /// The rules in force in `db`. They are read again only when the database has changed under us, or after
     /// [`RulesCache::forget`]. Rules that were read again and have not changed are the same [`Arc`], so that who holds
     /// one can tell. `changed` is set then: another process may have changed anything.
-    pub(crate) fn load(&self, db: &Db<'_>, changed: &AtomicBool) -> Result<Arc<Rules>, StoreError> {
+    pub(crate) fn load(
+        &self,
+        view: &View<'_>,
+        changed: &AtomicBool,
+    ) -> Result<Arc<Rules>, StoreError> {
+        let db = view.db;
         let data_version = db.data_version()?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known
@@ -52,8 +59,8 @@ impl RulesCache {
         }
         changed.store(true, Ordering::Relaxed);
         let read = Rules {
-            rulebook: rulebook(db)?,
-            exemptions: exemptions::all(db)?,
+            rulebook: rulebook(view)?,
+            exemptions: valid_exemptions(view)?,
             fleet: fleet::joined(db)?,
             fleet_policy: fleet_policy::known(db)?,
         };
@@ -76,9 +83,29 @@ impl RulesCache {
     }
 }
 
-/// The policy and the classes in force in `db`. Anything stored that does not read is an error, never a default.
-pub(crate) fn rulebook(db: &Db<'_>) -> Result<Rulebook, StoreError> {
-    let (settings, classes) = (policy::settings(db)?, policy::classes(db)?);
+fn valid_exemptions(view: &View<'_>) -> Result<Vec<StoredExemption>, StoreError> {
+    let mut valid = Vec::new();
+    for (exemption, hash) in exemptions::all(view.db)? {
+        if view.hasher().is_ours(&hash)? {
+            valid.push(exemption);
+        }
+    }
+    Ok(valid)
+}
+
+/// The policy and the classes in force. Anything stored that does not read is an error, never a default, and so is what another
+/// program has written.
+pub(crate) fn rulebook(view: &View<'_>) -> Result<Rulebook, StoreError> {
+    rulebook_of(view.db, stored_policy(view, &[])?)
+}
+
+/// The same, whoever has written it: for what keeps nobody out and lets nobody in.
+pub(crate) fn rulebook_as_stored(db: &Db<'_>) -> Result<Rulebook, StoreError> {
+    rulebook_of(db, StoredPolicy::read(db)?)
+}
+
+fn rulebook_of(db: &Db<'_>, stored: StoredPolicy) -> Result<Rulebook, StoreError> {
+    let StoredPolicy { settings, classes } = stored;
     let Some(of_fleet) = of_fleet(db)? else {
         let machine = parse(&settings).map_err(StoreError::BrokenPolicy)?;
         return Rulebook::new(machine, classes).map_err(StoreError::BrokenPolicy);

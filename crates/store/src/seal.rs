@@ -41,7 +41,15 @@ pub struct SealingKey {
     location: Option<Location>,
 }
 
-type Ciphers = BTreeMap<u32, XChaCha20Poly1305>;
+type Ciphers = BTreeMap<u32, Cipher>;
+
+/// What is made of a sealing key.
+#[derive(Clone)]
+struct Cipher {
+    sealing: XChaCha20Poly1305,
+    /// The key of the keyed hashes of rows.
+    rows: Zeroizing<[u8; KEY_BYTES]>,
+}
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -94,7 +102,7 @@ impl SealingKey {
         }
     }
 
-    fn cipher(&self, number: u32) -> Result<XChaCha20Poly1305, StoreError> {
+    fn cipher(&self, number: u32) -> Result<Cipher, StoreError> {
         let held = |this: &Self| {
             let ciphers = this.ciphers.read().unwrap_or_else(PoisonError::into_inner);
             ciphers.get(&number).cloned()
@@ -130,6 +138,25 @@ impl SealingKey {
             framed.extend_from_slice(part);
         }
         hmac(&self.hashing, &[&framed])
+    }
+
+    /// The keyed hash of a row, by the key of this `number`: the number, and HMAC-SHA-256 (RFC 2104) of `row`.
+    pub(crate) fn hash_row(&self, number: u32, row: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let hash = hmac(&self.cipher(number)?.rows, &[row]);
+        Ok([number.to_be_bytes().as_slice(), &hash].concat())
+    }
+
+    /// Whether `hash` is one that [`Self::hash_row`] has made of `row`.
+    pub(crate) fn is_hash_of_row(&self, hash: &[u8], row: &[u8]) -> Result<bool, StoreError> {
+        let Some((number, hash)) = hash.split_first_chunk() else {
+            return Ok(false);
+        };
+        let cipher = self.cipher(u32::from_be_bytes(*number))?;
+        let Ok(mut mac) = HmacSha256::new_from_slice(&*cipher.rows) else {
+            return Ok(false);
+        };
+        mac.update(row);
+        Ok(mac.verify_slice(hash).is_ok())
     }
 
     /// Seals `secret` for `data` with the key of this `number`: the number, unless it is the first, nonce, ciphertext, tag.
@@ -204,6 +231,7 @@ impl SealingKey {
         };
         let sealed = self
             .cipher(number)?
+            .sealing
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| StoreError::Seal)?;
         Ok([nonce.as_slice(), &sealed].concat())
@@ -224,6 +252,7 @@ impl SealingKey {
             aad: &[header, &data.bytes()].concat(),
         };
         self.cipher(number)?
+            .sealing
             .decrypt(&XNonce::from(*nonce), payload)
             .map(Zeroizing::new)
             .map_err(|_| StoreError::Seal)
@@ -233,6 +262,12 @@ impl SealingKey {
 /// The number of the key with which a value was sealed.
 pub(crate) fn number_of(sealed: &[u8]) -> u32 {
     split_number(sealed).map_or(FIRST, |(number, _)| number)
+}
+
+/// The number of the key of the keyed hash of a row; `None`: it is none.
+pub(crate) fn number_of_hash(hash: &[u8]) -> Option<u32> {
+    let (number, hash) = hash.split_first_chunk()?;
+    (hash.len() == HASH_BYTES).then(|| u32::from_be_bytes(*number))
 }
 
 fn split_number(sealed: &[u8]) -> Option<(u32, &[u8])> {
@@ -253,7 +288,11 @@ fn header(number: u32) -> Vec<u8> {
 
 fn ciphers(keys: &Keys) -> Ciphers {
     let each = keys.sealing.iter();
-    each.map(|(number, bytes)| (*number, XChaCha20Poly1305::new(&Key::from(**bytes))))
+    let cipher = |bytes: &Zeroizing<[u8; KEY_BYTES]>| Cipher {
+        sealing: XChaCha20Poly1305::new(&Key::from(**bytes)),
+        rows: Zeroizing::new(hmac(bytes, &[b"twofa: key of hashes of rows"])),
+    };
+    each.map(|(number, bytes)| (*number, cipher(bytes)))
         .collect()
 }
 

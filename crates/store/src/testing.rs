@@ -67,7 +67,10 @@ impl Bench {
                 fs::create_dir(file.parent().unwrap()).unwrap();
             }
             fs::write(&self.location.server, database.address()).unwrap();
-            return Store::use_on_server(self.location.clone(), self.owner).unwrap();
+            self.location.make_key(self.owner).unwrap();
+            let store = Store::open(self.location.clone()).unwrap();
+            Self::hash_rows(&store);
+            return store;
         }
         Store::create(self.location.clone(), self.owner).unwrap()
     }
@@ -140,6 +143,13 @@ impl Bench {
     pub(crate) fn number(store: &Store, sql: &str) -> i64 {
         let found = store.read(|view| view.db.query_one(sql, &[], |row| row.at(0)));
         found.unwrap()
+    }
+
+    /// Gives all rows the hashes that a server gives them.
+    pub(crate) fn hash_rows(store: &Store) {
+        store
+            .write_unsynced(|view| view.hasher().write_all())
+            .unwrap();
     }
 
     /// Carries out `sql` beside all rules.

@@ -39,7 +39,7 @@ impl View<'_> {
 
     /// The rules in force.
     pub(crate) fn rules(&self) -> Result<Arc<Rules>, StoreError> {
-        self.rules.load(self.db, self.may_have_notices)
+        self.rules.load(self, self.may_have_notices)
     }
 }
 

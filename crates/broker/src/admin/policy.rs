@@ -158,11 +158,11 @@ impl Administration {
         })
     }
 
-    /// The rulebook in force; `None`: what is stored is broken.
+    /// The rulebook in force; `None`: what is stored is broken, or another program has written it.
     fn in_force(&self) -> Result<Option<Rulebook>, AdminError> {
         match self.store().rulebook() {
             Ok(rulebook) => Ok(Some(rulebook)),
-            Err(StoreError::BrokenPolicy(_)) => Ok(None),
+            Err(StoreError::BrokenPolicy(_) | StoreError::Altered(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

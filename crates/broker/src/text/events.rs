@@ -200,6 +200,7 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::ServerRemoved { .. }
         | Event::SealingKeyAdded { .. }
         | Event::SealedAgain { .. }
+        | Event::RowAltered { .. }
         | Event::HostPeopleLimit { .. }
         | Event::HostCutOff { .. }
         | Event::HostUnlocked { .. }

@@ -99,6 +99,7 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         } => format!("'{name}', for up to {uses} hosts called {names}"),
         Event::SealingKeyAdded { number } => format!("key {number}"),
         Event::SealedAgain { number, values } => format!("{values} values, with key {number}"),
+        Event::RowAltered { table, row } => format!("'{row}' in the table '{table}'"),
         Event::HostPeopleLimit { name, people } => {
             format!(
                 "'{name}' asked about {people} people within an hour, and may ask about no more"

@@ -361,6 +361,13 @@ pub(crate) fn host(host: &Host, logins: u64, now: Timestamp) -> String {
     )
 }
 
+fn standby_gone(place: &ServerPlace) -> String {
+    format!(
+        "nobody can log in: commits wait for '{}' (synchronous_standby_names at {}), and no such standby is connected",
+        place.replication.synchronous, place.host
+    )
+}
+
 /// What the doctor found.
 pub(crate) fn finding(finding: &FleetFinding) -> String {
     match finding {
@@ -368,11 +375,11 @@ pub(crate) fn finding(finding: &FleetFinding) -> String {
             "this machine is a fleet server; its hosts are given version {version} of the policy; the store: {}",
             super::store::place(place)
         ),
+        FleetFinding::RowAltered { row } => {
+            format!("{row}, and is not used: {}", row.remedy())
+        }
         FleetFinding::NoStandby { place, is_demanded } => no_standby(place, *is_demanded),
-        FleetFinding::StandbyGone { place } => format!(
-            "nobody can log in: commits wait for '{}' (synchronous_standby_names at {}), and no such standby is connected",
-            place.replication.synchronous, place.host
-        ),
+        FleetFinding::StandbyGone { place } => standby_gone(place),
         FleetFinding::Host {
             name,
             server,

@@ -297,6 +297,13 @@ pub enum Event {
         /// How many values.
         values: u64,
     },
+    /// A row of the database was found that another program has written.
+    RowAltered {
+        /// Its table.
+        table: String,
+        /// What an administrator knows it by.
+        row: String,
+    },
     /// A host asked about more people within an hour than it may.
     HostPeopleLimit {
         /// The name that the administrator gave it.
@@ -469,6 +476,7 @@ impl Event {
             | Self::ServerRemoved { .. }
             | Self::SealingKeyAdded { .. }
             | Self::SealedAgain { .. }
+            | Self::RowAltered { .. }
             | Self::HostPeopleLimit { .. }
             | Self::HostCutOff { .. }
             | Self::HostUnlocked { .. }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 67] = [
+pub const EVENT_NAMES: [EventName; 68] = [
     event(
         "passed",
         "method label channel kind",
@@ -226,6 +226,11 @@ pub const EVENT_NAMES: [EventName; 67] = [
         "sealed-again",
         "number values",
         "Values in the store were sealed with a newer key",
+    ),
+    event(
+        "row-altered",
+        "table row",
+        "A server noticed that a program other than twofa wrote a row of the database",
     ),
     event(
         "host-people-limit",

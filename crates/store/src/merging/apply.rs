@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::exemptions::fields;
 use crate::sql::merging::{self, MergedUser};
+use crate::sql::row_hashes::EXEMPTION;
 use crate::sql::{
     apps, backup_codes, exemptions, invitations, journal, security_keys, unproved, users,
 };
@@ -235,8 +236,9 @@ fn grant_exemptions(
             reason: format!("{} ({host})", exemption.reason),
             ..exemption.clone()
         };
-        if known.iter().all(|it| it.exemption != exemption) {
+        if known.iter().all(|(it, _)| it.exemption != exemption) {
             let id = exemptions::insert(tx.db, &exemption)?;
+            tx.hash_row(&EXEMPTION, &id.to_string())?;
             tx.record_quietly(Some(account), &Event::Exempted(fields(id, &exemption)))?;
         }
     }

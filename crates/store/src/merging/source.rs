@@ -116,7 +116,7 @@ fn read(view: &View<'_>, merged: &HashSet<i64>, now: Timestamp) -> Result<Vec<Kn
 }
 
 fn personal_exemptions(db: &Db<'_>, now: Timestamp) -> Result<Vec<Exemption>, StoreError> {
-    let all = exemptions::all(db)?.into_iter().map(|it| it.exemption);
+    let all = exemptions::all(db)?.into_iter().map(|(it, _)| it.exemption);
     let is_personal = |it: &Exemption| matches!(it.subject, Subject::User(_));
     Ok(all
         .filter(|it| is_personal(it) && it.is_in_force(now))

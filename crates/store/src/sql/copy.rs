@@ -38,12 +38,12 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 
 /// Each after those that it refers to.
 pub(crate) static TABLES: [Table; 42] = [
-    table("setting", "key, value"),
-    table("class", "name, position, unix_group, unix_gid"),
+    table("setting", "key, value, seal"),
+    table("class", "name, position, unix_group, unix_gid, seal"),
     table("class_setting", "class, key, value"),
     numbered(
         "exemption",
-        "id, name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until",
+        "id, name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until, seal",
     ),
     numbered(
         "user",
@@ -103,12 +103,12 @@ pub(crate) static TABLES: [Table; 42] = [
         "host",
         "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at, previous_key, previous_until,
          renewals, copied_at, people, version, people_alarm_at, cut_off_at, unlocked_at, join_key, lives, heard_at, used_token,
-         joined_from, joined_key",
+         joined_from, joined_key, seal",
     ),
     table(
         "join_key",
         "name, digest, names, services, people, may_enrol, uses, hourly, host_lives, added_at, until, used, used_at, hour_at,
-         hour_used",
+         hour_used, seal",
     ),
     table(
         "fleet_server",
@@ -136,7 +136,7 @@ pub(crate) static TABLES: [Table; 42] = [
         "id, fleet, host, name, joined_at, servers, certificate, key, next_key",
     ),
     table("fleet_policy", "id, version, since, rules"),
-    table("policy_version", "id, version"),
+    table("policy_version", "id, version, seal"),
     table("sealing_key", "id, number"),
     table("dropped_event", "id, leaf, instead"),
     table("journal", "id, pruned_at"),

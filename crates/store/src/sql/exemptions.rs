@@ -3,6 +3,7 @@
 use twofa_core::exemption::{Exemption, Subject};
 use twofa_core::{Account, Group};
 
+use super::row_hashes::{EXEMPTION, NO_HASH, RowHash};
 use super::{Db, Row, values};
 use crate::error::StoreError;
 
@@ -16,13 +17,15 @@ pub struct StoredExemption {
 }
 
 /// Every exemption in the order in which they were granted.
-pub(crate) fn all(db: &Db<'_>) -> Result<Vec<StoredExemption>, StoreError> {
-    let sql = "SELECT id, name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until
+pub(crate) fn all(db: &Db<'_>) -> Result<Vec<(StoredExemption, RowHash)>, StoreError> {
+    let sql = "SELECT id, name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until, seal
                FROM exemption ORDER BY id";
-    db.query_all(sql, values![], stored)
+    db.query_all(sql, values![], |row| {
+        Ok((stored(row)?, RowHash::of(&EXEMPTION, row)?))
+    })
 }
 
-/// Adds an exemption and returns its number.
+/// Adds an exemption, which gets its hash afterwards, and returns its number.
 pub(crate) fn insert(db: &Db<'_>, exemption: &Exemption) -> Result<i64, StoreError> {
     let (user, group) = match &exemption.subject {
         Subject::User(account) => (Some(account), None),
@@ -30,8 +33,8 @@ pub(crate) fn insert(db: &Db<'_>, exemption: &Exemption) -> Result<i64, StoreErr
     };
     db.insert(
         "INSERT INTO exemption
-         (name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         (name, uid, unix_group, unix_gid, network, service, reason, granted_by, granted_at, until, seal)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         values![
             user.map(|account| &account.name),
             user.map(|account| account.uid),
@@ -42,7 +45,8 @@ pub(crate) fn insert(db: &Db<'_>, exemption: &Exemption) -> Result<i64, StoreErr
             &exemption.reason,
             exemption.granted_by,
             exemption.granted_at,
-            exemption.until
+            exemption.until,
+            NO_HASH
         ],
     )
 }

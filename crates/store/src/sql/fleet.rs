@@ -2,6 +2,7 @@
 
 use twofa_core::{Throttle, Timestamp};
 
+use super::row_hashes::{HOST as HASHED, NO_HASH, RowHash};
 use super::{Ahead, Db, Row, values};
 use crate::error::StoreError;
 
@@ -99,7 +100,8 @@ pub(crate) enum HostAttempt {
 macro_rules! host {
     () => {
         "SELECT id, name, services, may_enrol, added_at, token_until, key_until, joined_at, seen_at, renewals, copied_at,
-                people, version, cut_off_at, unlocked_at, join_key, lives, joined_from, joined_key FROM host"
+                people, version, cut_off_at, unlocked_at, join_key, lives, joined_from, joined_key,
+                token, key, previous_key, previous_until, seal FROM host"
     };
 }
 const HOST: &str = host!();
@@ -117,13 +119,15 @@ pub(crate) fn find(db: &Db<'_>, name: &str) -> Result<Option<Host>, StoreError> 
     db.query_opt(&format!("{HOST} WHERE name = ?1"), values![name], host)
 }
 
-/// The host whose certificate has this key, or had it until a moment ago.
+/// The host whose certificate has this key, or had it until a moment ago, with the hash of its row.
 pub(crate) fn find_by_key(
     db: &Db<'_>,
     key: &[u8; 32],
     now: Timestamp,
-) -> Result<Option<Host>, StoreError> {
-    db.query_opt(BY_KEY, values![key, now], host)
+) -> Result<Option<(Host, RowHash)>, StoreError> {
+    db.query_opt(BY_KEY, values![key, now], |row| {
+        Ok((host(row)?, RowHash::of(&HASHED, row)?))
+    })
 }
 
 /// [`find_by_key`], to be asked later.
@@ -147,10 +151,11 @@ pub(crate) fn find_by_token(db: &Db<'_>, token: &[u8; 32]) -> Result<Option<Host
     db.query_opt(&format!("{HOST} WHERE token = ?1"), values![token], host)
 }
 
+/// Adds a host. Like those that change one, it leaves the hash of the row to be made afterwards.
 pub(crate) fn insert(db: &Db<'_>, host: &Host, token: &[u8; 32]) -> Result<(), StoreError> {
     db.execute(
-        "INSERT INTO host (id, name, services, may_enrol, added_at, token, token_until, people)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO host (id, name, services, may_enrol, added_at, token, token_until, people, seal)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         values![
             &host.id,
             &host.name,
@@ -159,7 +164,8 @@ pub(crate) fn insert(db: &Db<'_>, host: &Host, token: &[u8; 32]) -> Result<(), S
             host.added_at,
             token,
             host.token_until,
-            host.rights.people.as_deref()
+            host.rights.people.as_deref(),
+            NO_HASH
         ],
     )?;
     Ok(())
@@ -176,9 +182,10 @@ pub(crate) fn join(
 ) -> Result<bool, StoreError> {
     let joined = db.execute(
         "UPDATE host SET token = NULL, token_until = NULL, key = ?2, key_until = ?3, joined_at = ?4,
-                         previous_key = NULL, previous_until = NULL, renewals = 0, copied_at = NULL
+                         previous_key = NULL, previous_until = NULL, renewals = 0, copied_at = NULL,
+                         seal = ?5
          WHERE token = ?1 AND token_until > ?4",
-        values![token, key, key_until, now],
+        values![token, key, key_until, now, NO_HASH],
     )?;
     Ok(joined == 1)
 }
@@ -190,8 +197,8 @@ pub(crate) fn set_token(
     token: &[u8; 32],
     until: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE host SET token = ?2, token_until = ?3 WHERE id = ?1";
-    db.execute(sql, values![id, token, until])?;
+    let sql = "UPDATE host SET token = ?2, token_until = ?3, seal = ?4 WHERE id = ?1";
+    db.execute(sql, values![id, token, until, NO_HASH])?;
     Ok(())
 }
 
@@ -216,17 +223,18 @@ pub(crate) fn renew_key(
     (key, key_until): (&[u8; 32], Timestamp),
 ) -> Result<bool, StoreError> {
     let renewed = db.execute(
-        "UPDATE host SET key = ?2, key_until = ?3, previous_key = ?4, previous_until = ?5, renewals = renewals + 1
+        "UPDATE host SET key = ?2, key_until = ?3, previous_key = ?4, previous_until = ?5, renewals = renewals + 1,
+                         seal = ?6
          WHERE id = ?1 AND key = ?4",
-        values![id, key, key_until, previous, previous_until],
+        values![id, key, key_until, previous, previous_until, NO_HASH],
     )?;
     Ok(renewed == 1)
 }
 
 /// Notes that two machines have the host's key, neither of which is let in from now on.
 pub(crate) fn set_copied(db: &Db<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "UPDATE host SET copied_at = ?2 WHERE id = ?1";
-    db.execute(sql, values![id, now])?;
+    let sql = "UPDATE host SET copied_at = ?2, seal = ?3 WHERE id = ?1";
+    db.execute(sql, values![id, now, NO_HASH])?;
     Ok(())
 }
 

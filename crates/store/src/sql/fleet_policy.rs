@@ -2,6 +2,7 @@
 
 use twofa_core::Timestamp;
 
+use super::row_hashes::NO_HASH;
 use super::{Db, values};
 use crate::error::StoreError;
 
@@ -16,6 +17,24 @@ pub struct KnownFleetPolicy {
     pub text: String,
 }
 
+/// The number of the policy and the classes, with the hash that covers those of all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HashedVersion {
+    pub version: i64,
+    pub hash: Vec<u8>,
+}
+
+/// [`version`], with its hash.
+pub(crate) fn hashed_version(db: &Db<'_>) -> Result<HashedVersion, StoreError> {
+    let sql = "SELECT version, seal FROM policy_version";
+    db.query_one(sql, values![], |row| {
+        Ok(HashedVersion {
+            version: row.get("version")?,
+            hash: row.get("seal")?,
+        })
+    })
+}
+
 /// The number of the policy and the classes.
 pub(crate) fn version(db: &Db<'_>) -> Result<i64, StoreError> {
     let sql = "SELECT version FROM policy_version";
@@ -23,11 +42,10 @@ pub(crate) fn version(db: &Db<'_>) -> Result<i64, StoreError> {
 }
 
 /// Gives the policy and the classes another number, which is greater, and not less than the time: after a backup is restored,
-/// too, the next change has a number that no host has seen.
+/// too, the next change has a number that no host has seen. It gets its hash afterwards.
 pub(crate) fn raise_version(db: &Db<'_>, now: Timestamp) -> Result<(), StoreError> {
-    let sql =
-        "UPDATE policy_version SET version = CASE WHEN version >= ?1 THEN version + 1 ELSE ?1 END";
-    db.execute(sql, values![now.unix()]).map(drop)
+    let sql = "UPDATE policy_version SET version = CASE WHEN version >= ?1 THEN version + 1 ELSE ?1 END, seal = ?2";
+    db.execute(sql, values![now.unix(), NO_HASH]).map(drop)
 }
 
 /// The rules that this host was last given.

@@ -3,6 +3,7 @@
 use twofa_core::Timestamp;
 
 use super::fleet::{HostRights, split};
+use super::row_hashes::{JOIN_KEY as HASHED, NO_HASH, RowHash};
 use super::{Db, Row, values};
 use crate::error::StoreError;
 
@@ -44,8 +45,8 @@ pub struct UsedToken {
     pub key: [u8; 32],
 }
 
-const JOIN_KEY: &str = "SELECT name, names, services, people, may_enrol, uses, hourly, host_lives, added_at, until, used, used_at
-                        FROM join_key";
+const JOIN_KEY: &str = "SELECT name, names, services, people, may_enrol, uses, hourly, host_lives, added_at, until, used, used_at,
+                               digest, seal FROM join_key";
 
 /// Every key, by name.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<JoinKey>, StoreError> {
@@ -60,18 +61,22 @@ pub(crate) fn find(db: &Db<'_>, name: &str) -> Result<Option<JoinKey>, StoreErro
     )
 }
 
+/// The key with this SHA-256, with the hash of its row.
 pub(crate) fn find_by_digest(
     db: &Db<'_>,
     digest: &[u8; 32],
-) -> Result<Option<JoinKey>, StoreError> {
+) -> Result<Option<(JoinKey, RowHash)>, StoreError> {
     let sql = format!("{JOIN_KEY} WHERE digest = ?1");
-    db.query_opt(&sql, values![digest], join_key)
+    db.query_opt(&sql, values![digest], |row| {
+        Ok((join_key(row)?, RowHash::of(&HASHED, row)?))
+    })
 }
 
+/// Adds a key, which gets its hash afterwards.
 pub(crate) fn insert(db: &Db<'_>, key: &JoinKey, digest: &[u8; 32]) -> Result<(), StoreError> {
     db.execute(
-        "INSERT INTO join_key (name, digest, names, services, people, may_enrol, uses, hourly, host_lives, added_at, until)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO join_key (name, digest, names, services, people, may_enrol, uses, hourly, host_lives, added_at, until, seal)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         values![
             &key.name,
             digest,
@@ -83,7 +88,8 @@ pub(crate) fn insert(db: &Db<'_>, key: &JoinKey, digest: &[u8; 32]) -> Result<()
             key.hourly,
             key.host_lives,
             key.added_at,
-            key.until
+            key.until,
+            NO_HASH
         ],
     )?;
     Ok(())
@@ -119,8 +125,8 @@ pub(crate) fn set_origin(
     join_key: &str,
     lives: Option<u64>,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE host SET join_key = ?2, lives = ?3 WHERE id = ?1";
-    db.execute(sql, values![id, join_key, lives])?;
+    let sql = "UPDATE host SET join_key = ?2, lives = ?3, seal = ?4 WHERE id = ?1";
+    db.execute(sql, values![id, join_key, lives, NO_HASH])?;
     Ok(())
 }
 

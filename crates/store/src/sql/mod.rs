@@ -28,6 +28,7 @@ pub(crate) mod policy;
 pub(crate) mod postgres;
 pub(crate) mod providers;
 pub(crate) mod reported_sessions;
+pub(crate) mod row_hashes;
 pub(crate) mod sealing;
 pub(crate) mod security_keys;
 pub(crate) mod sends;

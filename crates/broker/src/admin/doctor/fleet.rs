@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use twofa_core::policy::Durability;
 use twofa_core::{Account, FleetIdentity, Policy, Timestamp};
 use twofa_fleet::certificate::{key_and_end, read_pem};
-use twofa_store::{JoinedFleet, Place, Rules};
+use twofa_store::{JoinedFleet, Place, Rules, StoreError};
 
 use super::finding::{Finding, FleetFinding, Part};
 use crate::admin::{AdminError, Administration};
@@ -26,14 +26,21 @@ const CLOCK_TOLERANCE: u64 = 15;
 
 /// All findings about the fleet.
 pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminError> {
-    let rules = admin.store().rules_in_force()?;
+    let altered = admin.store().altered_rows()?.into_iter();
+    let altered = altered.map(|row| Finding::Fleet(FleetFinding::RowAltered { row }));
+    let mut altered: Vec<_> = altered.collect();
+    let rules = match admin.store().rules_in_force() {
+        Err(StoreError::Altered(_)) if !altered.is_empty() => return Ok(altered),
+        rules => rules?,
+    };
     let directory = FleetDirectory::default();
     if directory.is_server() {
         let found = server(admin, rules.rulebook.machine())?;
-        return Ok(found.into_iter().map(Finding::Fleet).collect());
+        altered.extend(found.into_iter().map(Finding::Fleet));
+        return Ok(altered);
     }
     if rules.fleet.is_none() && !directory.has_host_files() {
-        return Ok(Vec::new());
+        return Ok(altered);
     }
     let found = host(admin, &rules).into_iter();
     let mut found: Vec<_> = found.map(Finding::Fleet).collect();

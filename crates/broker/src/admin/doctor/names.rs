@@ -156,6 +156,7 @@ impl FleetFinding {
     const fn name(&self) -> &'static str {
         match self {
             Self::Server { .. } => "fleet-server",
+            Self::RowAltered { .. } => "database-row-altered",
             Self::NoStandby { .. } => "database-no-standby",
             Self::StandbyGone { .. } => "database-standby-gone",
             Self::Host { .. } => "fleet-host",

@@ -10,6 +10,7 @@
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
 //! ([`mod@work`]). Only setting up a method, and what a person does with their own record, is [`held`] by a thread.
 
+mod altered;
 mod connection;
 mod conversation;
 mod held;
@@ -212,6 +213,7 @@ fn wait(shared: &Shared, mut connection: HostConnection) {
 /// Removes the conversations that have ended, and hosts that are silent, from time to time.
 fn start_sweeping(store: Arc<LazyStore>) -> io::Result<()> {
     let mut listening = Listening::default();
+    let mut rows = altered::Rows::default();
     let mut is_done = true;
     let sweep = move || loop {
         if is_done {
@@ -224,6 +226,7 @@ fn start_sweeping(store: Arc<LazyStore>) -> io::Result<()> {
         };
         let swept = turns::sweep(broker.services());
         listening.remove_silent(swept.is_ok(), broker.services());
+        rows.look(broker.services());
         match swept {
             Ok(all) => is_done = all,
             Err(error) => log::warn(&log_lines::not_swept(&error)),

@@ -219,6 +219,13 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
         ),
         (Event::HostUnlocked { name: name.clone() }, None),
         (
+            Event::RowAltered {
+                table: "setting".into(),
+                row: "mode".into(),
+            },
+            None,
+        ),
+        (
             Event::HostJoined {
                 name: name.clone(),
                 join_key: None,

@@ -6,7 +6,7 @@ use twofa_core::text::{log_line, printable};
 use twofa_core::{Account, Channel, Timestamp};
 use twofa_store::event::{Happening, LoginOrigin};
 use twofa_store::journal::Anchor;
-use twofa_store::{FARTHEST_CLOCK, NoticeFate, SmsAlarm, SmsCount, StoreError};
+use twofa_store::{AlteredRow, FARTHEST_CLOCK, NoticeFate, SmsAlarm, SmsCount, StoreError};
 
 use super::moment;
 
@@ -28,6 +28,16 @@ pub fn not_swept(error: &dyn Display) -> String {
 /// That a host was removed.
 pub fn host_silent(name: &str) -> String {
     format!("the host {name} was removed: it was silent for as long as its join key says")
+}
+
+/// That another program has written a row of the database.
+pub fn row_altered(row: &AlteredRow) -> String {
+    format!("{row}, and is not used: {}", row.remedy())
+}
+
+/// That it is not known whether another program has written rows of the database.
+pub fn rows_not_looked_at(error: &dyn Display) -> String {
+    format!("cannot check who wrote the rows of the database: {error}")
 }
 
 /// That hosts that are silent stay for now.

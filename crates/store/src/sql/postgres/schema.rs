@@ -15,7 +15,7 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 6] = [
+static MIGRATIONS: [(&str, i64); 7] = [
     (
         include_str!("../../../migrations/postgres/0001_first.sql"),
         1,
@@ -38,6 +38,10 @@ static MIGRATIONS: [(&str, i64); 6] = [
     ),
     (
         include_str!("../../../migrations/postgres/0006_machine_of_session.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0007_row_hashes.sql"),
         1,
     ),
 ];
@@ -75,17 +79,23 @@ impl Header {
     }
 }
 
+/// The migration after which rows have hashes.
+const HASHES: i64 = 7;
+
+/// Gives all rows their hashes.
+type HashAll<'a> = &'a dyn Fn(&Db<'_>) -> Result<(), StoreError>;
+
 /// Makes a store of an empty database, or goes on with one that is arriving.
-pub(crate) fn make(pool: &Pool, state: State) -> Result<(), StoreError> {
-    migrate(pool, Some(state))
+pub(crate) fn make(pool: &Pool, state: State, hash_all: HashAll<'_>) -> Result<(), StoreError> {
+    migrate(pool, Some(state), hash_all)
 }
 
 /// Brings a store up to date. Those that use it meanwhile wait, but nobody waits for longer than a lock may take.
-pub(crate) fn upgrade(pool: &Pool) -> Result<(), StoreError> {
-    migrate(pool, None)
+pub(crate) fn upgrade(pool: &Pool, hash_all: HashAll<'_>) -> Result<(), StoreError> {
+    migrate(pool, None, hash_all)
 }
 
-fn migrate(pool: &Pool, new: Option<State>) -> Result<(), StoreError> {
+fn migrate(pool: &Pool, new: Option<State>, hash_all: HashAll<'_>) -> Result<(), StoreError> {
     pool.transact(true, |db| {
         db.lock("schema", "")?;
         let found = read(db)?;
@@ -105,6 +115,9 @@ fn migrate(pool: &Pool, new: Option<State>) -> Result<(), StoreError> {
                 db.run_migration(migration)?;
                 set_version(db, number, *oldest)?;
             }
+        }
+        if version < HASHES {
+            hash_all(db)?;
         }
         new.map_or(Ok(()), |state| set_state(db, state))
     })

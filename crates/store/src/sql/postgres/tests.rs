@@ -14,6 +14,7 @@ use crate::journal::SystemLog;
 use crate::model::ticket::Settlement;
 use crate::testing::postgres::{Database, Server};
 use crate::testing::{Bench, alice, app, origin};
+use crate::tx::View;
 use crate::{HostJoin, HostRights, NewConversation, NewHost, Place, Store, StoreError, deadline};
 
 /// A server and a store on it, and somebody else's connection to the same database.
@@ -232,10 +233,13 @@ fn where_the_policy_demands_a_standby_and_there_is_none_nobody_is_served_but_the
     let refused = set(&remote.store, "replicated").unwrap_err();
     assert!(matches!(refused, StoreError::CannotReplicate), "{refused}");
     // As after a fail-over to a primary without the setting.
-    remote
-        .admin
-        .batch("INSERT INTO setting (key, value) VALUES ('fleet.durability', 'replicated')")
-        .unwrap();
+    let set_beside = |view: &View<'_>| {
+        let sql =
+            "INSERT INTO setting SELECT 'fleet.durability', 'replicated', seal FROM policy_version";
+        view.db.run_migration(sql)?;
+        view.hasher().write_all()
+    };
+    remote.store.write_unsynced(set_beside).unwrap();
     let refused = remote.store.snapshot(&alice()).unwrap_err();
     assert!(matches!(refused, StoreError::NoStandby), "{refused}");
     let changed = remote

@@ -1,7 +1,7 @@
 //! What the doctor finds about the fleet.
 
 use twofa_core::{Account, Timestamp};
-use twofa_store::{Place, ServerPlace};
+use twofa_store::{AlteredRow, Place, ServerPlace};
 
 /// What this machine is in a fleet, and what is wrong with that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,11 @@ pub enum FleetFinding {
     StandbyGone {
         /// The database.
         place: Box<ServerPlace>,
+    },
+    /// It is a server, and a row of its database was written by another program.
+    RowAltered {
+        /// The row.
+        row: AlteredRow,
     },
     /// It is a host, and a server confirms that its policy is the one in force. Nothing is wrong with that.
     Host {

@@ -217,6 +217,10 @@ fn samples() -> Vec<Event> {
             people: 21,
         },
         Event::HostUnlocked { name: name() },
+        Event::RowAltered {
+            table: "setting".into(),
+            row: "mode".into(),
+        },
         Event::HostJoined {
             name: name(),
             join_key: Some("web".into()),
