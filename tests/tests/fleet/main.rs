@@ -1,8 +1,9 @@
 //! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in,
-//! and [`sessions`] what becomes of logins.
+//! [`sessions`] what becomes of logins, and [`enabling`] `twofa pam enable` on a host.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+mod enabling;
 mod merging;
 mod policy;
 mod sessions;

@@ -8,14 +8,14 @@ use twofa_e2e::Machine;
 const COPY: &str = "/var/lib/twofa/fleet-policy";
 const DAMAGED: &str = "copy of the fleet's policy is damaged";
 
-fn set(server: &Machine, settings: &str) {
+pub(super) fn set(server: &Machine, settings: &str) {
     server
         .run(&format!("twofa policy set {settings} --yes"))
         .ok();
 }
 
 /// Waits until the policy on `host` has this line.
-fn wait_for_setting(host: &Machine, line: &str) {
+pub(super) fn wait_for_setting(host: &Machine, line: &str) {
     host.wait_until(&format!("twofa policy show | grep -qx {line}"));
 }
 

@@ -10,6 +10,7 @@ use twofa_core::{Account, Class, Decision, DeviceKind, Duration, Group, Mode, Ti
 use super::checks::{self, Remark};
 use super::policy::{PolicyPlan, known_group};
 use super::{AdminError, Administration};
+use crate::fleet::shared;
 use crate::identity::accounts;
 use crate::identity::person::Person;
 
@@ -39,6 +40,9 @@ pub struct ClassTest {
     pub mode: Mode,
     /// Whether an administrator requires a second factor of the user.
     pub required: bool,
+    /// Whether it is the servers of the fleet that decide, since this is one of its hosts and the account is shared. What is here
+    /// about the user is then what this host knows.
+    pub by_servers: bool,
     /// The time of the test.
     pub at: Timestamp,
     /// What a login of the user would get.
@@ -104,6 +108,7 @@ impl Administration {
     pub fn test_class(&self, name: &str) -> Result<ClassTest, AdminError> {
         let account =
             accounts::find(name)?.ok_or_else(|| AdminError::NoAccount(name.to_owned()))?;
+        let by_servers = self.is_decided_by_servers(&account)?;
         let person = Person::load(self.store(), &account)?;
         let now = self.now();
         let (decision, exemption) = person.decide(&account, LoginSource::default(), false, now);
@@ -123,10 +128,18 @@ impl Administration {
             identity_mismatch: person.snapshot.identity_mismatch,
             class: person.class,
             account,
+            by_servers,
             at: now,
             decision,
             exemption,
         })
+    }
+
+    /// Whether logins to this account are relayed to the fleet's servers.
+    fn is_decided_by_servers(&self, account: &Account) -> Result<bool, AdminError> {
+        let rules = self.store().rules_in_force()?;
+        let may_be_shared = rules.fleet.is_some() && account.uid != 0;
+        Ok(may_be_shared && shared::is_shared(rules.rulebook.machine(), account)?)
     }
 }
 

@@ -33,7 +33,7 @@ Examples:
     ///
     /// Without a name, all services: by the profile of `pam-auth-update` on Debian, of `authselect` on Fedora and EL. With
     /// names, the services' own files; where a service shares its lines with all others, by these and the policy setting
-    /// 'services', unless --own-file is given.
+    /// 'services', unless --own-file is given or this is a host of a fleet.
     ///
     /// For sshd, its own settings are part of the change: see --ssh-keys, and CHANGING THE FILES BY COMMAND in
     /// `twofa-admin(7)`.

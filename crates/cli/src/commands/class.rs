@@ -95,11 +95,12 @@ struct Verdict<'a> {
 
 fn test(admin: &Administration, user: &str, output: Output) -> Result<(), CommandError> {
     let test = admin.test_class(user)?;
+    let kept_out = test.kept_out.filter(|_| !test.by_servers);
     let verdict = Verdict {
         user,
         class: &test.class,
-        decision: class_test::decision(test.decision),
-        kept_out: test.kept_out.map(class_test::kept_out),
+        decision: class_test::decision(&test),
+        kept_out: kept_out.map(class_test::kept_out),
         why: class_test::reason(&test),
         services: test.services.to_string(),
         trust: test
@@ -109,7 +110,9 @@ fn test(admin: &Administration, user: &str, output: Output) -> Result<(), Comman
             .collect(),
     };
     output.object(&verdict, |out| {
-        writeln!(out, "Class of {user}: {}", verdict.class)?;
+        if !test.by_servers {
+            writeln!(out, "Class of {user}: {}", verdict.class)?;
+        }
         for sentence in class_test::sentences(&test) {
             writeln!(out, "{sentence}")?;
         }

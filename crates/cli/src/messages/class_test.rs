@@ -9,8 +9,11 @@ use twofa_core::forecast::LockedOut;
 use super::devices;
 
 /// The decision as JSON has it.
-pub(crate) const fn decision(decision: Decision) -> &'static str {
-    match decision {
+pub(crate) const fn decision(test: &ClassTest) -> &'static str {
+    if test.by_servers {
+        return "by-servers";
+    }
+    match test.decision {
         Decision::NotRequired(_) => "not-required",
         Decision::Trusted => "trusted",
         Decision::Challenge => "challenge",
@@ -46,6 +49,9 @@ const fn obstacle(test: &ClassTest) -> Option<&'static str> {
 
 /// Why it was decided so: the same words as in the log of a login.
 pub(crate) fn reason(test: &ClassTest) -> String {
+    if test.by_servers {
+        return "the account is shared, so a server of the fleet decides".to_owned();
+    }
     let grounds = Grounds {
         mode: test.mode,
         required: test.required,
@@ -65,6 +71,12 @@ pub(crate) fn reason(test: &ClassTest) -> String {
 
 /// The whole of it, a line each.
 pub(crate) fn sentences(test: &ClassTest) -> Vec<String> {
+    if test.by_servers {
+        let name = &test.account.name;
+        return vec![format!(
+            "The account is shared, so a server of the fleet decides: run 'twofa class test {name}' there."
+        )];
+    }
     let login = match test.decision {
         _ if test.kept_out.is_some() => "A login is refused",
         Decision::NotRequired(_) => "A login needs no code",

@@ -28,9 +28,10 @@ impl Rules {
         read(&["class", "test", user])
     }
 
-    /// Whether a code would be asked for that can be shown, and not enrolment gone through first.
+    /// Whether a code would be asked for that can be shown, and not enrolment gone through first. Where a server of the fleet
+    /// decides, only the login shows it.
     pub(super) fn asks(&self) -> bool {
-        self.decision == "challenge" && !self.refuse()
+        matches!(self.decision.as_str(), "challenge" | "by-servers") && !self.refuse()
     }
 
     /// Whether every login is refused where the policy asks: at once, or because nothing can be shown or enrolled.
@@ -118,13 +119,29 @@ pub(super) fn without(current: &Services, service: &str, asking: &[String]) -> O
     (!left.is_empty()).then_some(Services::Listed(left))
 }
 
+/// The machine's policy, as `twofa policy show --json` has it.
+#[derive(Deserialize)]
+struct Settings {
+    services: String,
+    /// Since when the policy of the fleet has been in force on this host of it.
+    #[serde(rename = "policy.since")]
+    of_fleet: Option<String>,
+}
+
+impl Settings {
+    fn read() -> Result<Self, CommandError> {
+        read(&["policy", "show"])
+    }
+}
+
+/// Whether the policy is that of a fleet, which a host can make stricter only.
+pub(super) fn is_of_fleet() -> Result<bool, CommandError> {
+    Ok(Settings::read()?.of_fleet.is_some())
+}
+
 /// The setting of the machine's policy.
 pub(super) fn services() -> Result<Services, CommandError> {
-    #[derive(Deserialize)]
-    struct Settings {
-        services: String,
-    }
-    let settings: Settings = read(&["policy", "show"])?;
+    let settings = Settings::read()?;
     Services::read(&settings.services).ok_or_else(|| {
         let message = format!("services={} cannot be read", settings.services);
         CommandError::new(Failure::Unavailable, message)
@@ -183,6 +200,7 @@ mod tests {
             ("not-required", "null", false, false),
             ("challenge", "null", false, true),
             ("challenge", "\"no-provider\"", true, false),
+            ("by-servers", "null", false, true),
             ("enrol", "null", false, false),
             ("enrol", "\"no-provider\"", true, false),
             ("replace", "\"no-provider\"", true, false),

@@ -42,6 +42,8 @@ pub(super) struct Plan {
     pub(super) selected: Vec<Step>,
     /// Named services take their lines from those that all share.
     needs_profile: bool,
+    /// They do not, because then the policy would have to leave out the others, and it is that of a fleet.
+    is_of_fleet: bool,
     /// What changes in sshd's settings.
     pub(super) sshd: sshd::Change,
 }
@@ -78,7 +80,11 @@ pub(super) fn make(machine: &Machine, wish: &Wish<'_>) -> Result<Plan, CommandEr
     if services.is_empty() {
         return for_all(machine, wish, has_profile);
     }
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        is_of_fleet: asks && has_profile && !own_file && policy::is_of_fleet()?,
+        ..Plan::default()
+    };
+    let prefers_profile = has_profile && !own_file && !plan.is_of_fleet;
     for name in services {
         let checked = machine
             .check(name)
@@ -89,7 +95,6 @@ pub(super) fn make(machine: &Machine, wish: &Wish<'_>) -> Result<Plan, CommandEr
                 "nothing was changed: it runs jobs for accounts, and nobody is there who could answer",
             ));
         }
-        let prefers_profile = has_profile && !own_file;
         if checked.service == "sshd" {
             plan.add_named_sshd(machine, &checked, wish, prefers_profile)?;
         } else {
@@ -137,11 +142,7 @@ impl Plan {
         self.named.push(service.clone());
         let before = proof(checked).map_err(|error| failure(service, &error))?;
         if checked.asks.is_empty() != asks {
-            self.notes.push(if asks {
-                format!("{service} has a line that asks for a code already.")
-            } else {
-                format!("{service} asks for no code.")
-            });
+            self.notes.push(as_wished(service, asks));
             return Ok(());
         }
         let path = format!("{OWN}/{service}");
@@ -161,6 +162,9 @@ impl Plan {
                 return Ok(());
             }
             return self.leave_out(machine, service);
+        }
+        if is_shared && self.is_of_fleet {
+            self.notes.push(in_own_file(service));
         }
         let (text, like) = self.text(checked, &path, own.as_deref())?;
         let goal = if asks { Goal::Asks } else { Goal::DoesNotAsk };
@@ -342,6 +346,22 @@ fn objection(before: &Proof, after: Option<&Checked>, goal: Goal) -> Option<Stri
         Some(Err(error)) => Some(error),
         None => Some("it would have no file".to_owned()),
     }
+}
+
+/// Of a service that need not change.
+fn as_wished(service: &str, asks: bool) -> String {
+    if asks {
+        format!("{service} has a line that asks for a code already.")
+    } else {
+        format!("{service} asks for no code.")
+    }
+}
+
+/// Of a service on a host of a fleet that would have its line from those that all share.
+fn in_own_file(service: &str) -> String {
+    format!(
+        "{service} gets the line in its own file: the policy here is the fleet's, which this host cannot limit to some services."
+    )
 }
 
 fn conffile(path: &str) -> String {
