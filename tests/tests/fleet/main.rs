@@ -1,10 +1,13 @@
 //! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in,
-//! [`sessions`] what becomes of logins, and [`enabling`] `twofa pam enable` on a host.
+//! [`sessions`] what becomes of logins, [`copies`] hosts that are cloned or set back, [`enabling`] `twofa pam enable` on a host,
+//! and [`openssl`] a company's certificate authority and older protocols.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+mod copies;
 mod enabling;
 mod merging;
+mod openssl;
 mod policy;
 mod sessions;
 
