@@ -206,6 +206,11 @@ pub(crate) const TOKEN_CODES: [&str; 10] = [
 
 /// What an authenticator app shows now for the key in `prompt`.
 pub(crate) fn app_code(prompt: &str) -> String {
+    app_code_at(prompt, clock())
+}
+
+/// The same at another time.
+pub(crate) fn app_code_at(prompt: &str, now: Timestamp) -> String {
     let key = prompt
         .lines()
         .find_map(|line| line.trim().strip_prefix("Key:"))
@@ -226,8 +231,8 @@ pub(crate) fn app_code(prompt: &str) -> String {
     let totp = totp_rs::Builder::new()
         .with_secret(bytes)
         .build_noncompliant();
-    let now = u64::try_from(clock().unix()).unwrap();
-    totp.generate(now).to_string()
+    totp.generate(u64::try_from(now.unix()).unwrap())
+        .to_string()
 }
 
 /// The answer to the question whether the backup codes in `prompt` were saved.

@@ -19,7 +19,8 @@ pub const SALT_BYTES: usize = 16;
 pub const DIGEST_BYTES: usize = 32;
 
 const LENGTH: usize = 16;
-const GROUP: usize = 4;
+/// Characters in each group of a code as it is shown.
+pub const GROUP: usize = 4;
 /// 32 characters that are hard to confuse on paper: no l, o, 0, 1.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 

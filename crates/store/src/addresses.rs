@@ -36,6 +36,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Generation, StoreError> {
         self.change(origin, now, |tx| {
+            tx.answer_enrols(account)?;
             tx.unchanged(account, expected)?;
             let new = NewAddress {
                 channel,
@@ -44,7 +45,7 @@ impl Store {
             };
             tx.set_addresses(account, &[new])?;
             sends::clear_places(tx.db, account)?;
-            tx.generation(account)
+            tx.answer_has_enrolled(tx.generation(account)?)
         })
     }
 

@@ -35,9 +35,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Generation, StoreError> {
         self.change(origin, now, |tx| {
+            tx.answer_enrols(account)?;
             let user = tx.unchanged(account, expected)?;
             enrol(tx, account, user, new)?;
-            tx.generation(account)
+            tx.answer_has_enrolled(tx.generation(account)?)
         })
     }
 

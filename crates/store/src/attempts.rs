@@ -23,7 +23,6 @@ use twofa_core::lockout::Lock;
 use twofa_core::{Account, Channel, Method, Throttle, Timestamp, User};
 
 use crate::app_sealing::stored_count;
-use crate::conversations::AnswerVerdict;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin, Proof, RefusalReason, Source};
@@ -249,7 +248,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         // Wrong codes from before stay counted: this was no proof of what was enrolled then.
         self.change(origin, now, |tx| {
-            settle_without_code(tx, account, expected, settlement, by.clone())
+            tx.answer_passes(account)?;
+            settle_without_code(tx, account, expected, settlement, by.clone())?;
+            tx.answer_has_passed(by)
         })
     }
 
@@ -318,8 +319,7 @@ impl Attempt {
         }) = settled
         {
             settle(tx, &self.account, &record, settlement, by, &event)?;
-            let right = AnswerVerdict::Right(Method::Backup.info().name.to_owned());
-            tx.counted_answer_is(&right)?;
+            tx.counted_answer_is(&tx.right(Method::Backup))?;
         }
         Ok(MarkUsedOutcome::First)
     }

@@ -20,6 +20,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Generation, StoreError> {
         self.change(origin, now, |tx| {
+            tx.answer_enrols(account)?;
             let user = tx.unchanged(account, expected)?;
             users::raise_generation(tx.db, user)?;
             let event = if backup_codes::delete(tx.db, user)? {
@@ -30,7 +31,7 @@ impl Store {
             backup_codes::insert(tx.db, user, set)?;
             users::set_codes_shown(tx.db, user, None)?;
             tx.record(Some(account), &event)?;
-            tx.generation(account)
+            tx.answer_has_enrolled(tx.generation(account)?)
         })
     }
 

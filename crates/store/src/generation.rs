@@ -1,5 +1,6 @@
 //! Users as changes find them: the same as when a change was allowed, or not.
 
+use serde::{Deserialize, Serialize};
 use twofa_core::Account;
 
 use crate::error::StoreError;
@@ -9,7 +10,7 @@ use crate::tx::View;
 /// Identifies a user's methods as they were at one moment. A change that was allowed because of them is made only
 /// while they are the same: a person who was asked for a code, or for none because nothing was enrolled,
 /// must not change what somebody else has enrolled, or an administrator has reset, since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation(Option<(i64, u64)>);
 
 impl Generation {

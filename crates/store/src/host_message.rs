@@ -171,6 +171,7 @@ mod tests {
             login: "{}",
             state: "0",
             reply: "prompt",
+            is_secret: false,
             until: bench.now.after(300),
         };
         assert!(
@@ -192,6 +193,7 @@ mod tests {
             conversation: id,
             number: 1,
             hash,
+            goes_on: false,
         };
         let origin = on_host(Some(answering));
         let attempt = CodeAttempt {
@@ -214,6 +216,7 @@ mod tests {
                     answering: &answering,
                     state: Some("1"),
                     reply: "again",
+                    is_secret: false,
                     until: bench.now.after(300),
                 };
                 assert!(store.end_turn(turn, &origin, bench.now).unwrap());

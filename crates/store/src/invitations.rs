@@ -89,6 +89,7 @@ impl Store {
             let counted = before.count(now, lockout);
             attempts::save_failure(tx, account, &record, Tally::Proved, counted)?;
             tx.record(Some(account), &Event::Refused { why })?;
+            tx.answer_is_wrong(why)?;
             Ok(InvitationOutcome::Wrong(why))
         })
     }

@@ -70,6 +70,8 @@ pub(crate) enum Owner<'a> {
     User(&'a Account),
     /// The setting of this name, of the provider that is the row.
     Setting(&'a str),
+    /// The conversation of this id.
+    Conversation(&'a [u8; 16]),
 }
 
 impl fmt::Display for Owner<'_> {
@@ -77,6 +79,7 @@ impl fmt::Display for Owner<'_> {
         f.write_str(match self {
             Self::User(account) => &account.name,
             Self::Setting(name) => name,
+            Self::Conversation(_) => "a conversation",
         })
     }
 }
@@ -340,6 +343,7 @@ impl AssociatedData<'_> {
                 bytes.extend_from_slice(account.name.as_bytes());
             }
             Owner::Setting(name) => bytes.extend_from_slice(name.as_bytes()),
+            Owner::Conversation(id) => bytes.extend_from_slice(id),
         }
         bytes
     }

@@ -79,6 +79,15 @@ impl RelayedPeer {
         Self { turn, ..self }
     }
 
+    /// The same host, where the answer proves the person and a right one lets nobody in.
+    #[must_use]
+    pub fn going_on(mut self) -> Self {
+        if let Some(turn) = &mut self.turn {
+            turn.answering.goes_on = true;
+        }
+        self
+    }
+
     /// Whether it may make this request. The account is of no account: it may be asked about anyone who logs in there. A host
     /// that is limited to services has logins at these and nothing else.
     pub fn may(&self, request: &Request) -> Permission {

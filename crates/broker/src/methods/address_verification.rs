@@ -1,21 +1,25 @@
 //! Verifying an address: a code is sent there, and the person types it.
 
-use std::time::Instant;
-
 use twofa_core::answer::Reply;
 use twofa_core::channel::AddressKind;
 use twofa_core::sent::SentCodeOutcome;
-use twofa_core::{Answer, Channel, SentCode};
-use twofa_store::{Attempt, Counted, Generation, MarkUsedOutcome, StoreError, Tally};
+use twofa_core::{Answer, Channel, Timestamp};
+use twofa_proto::Secret;
+use twofa_store::{
+    AnswerVerdict, Attempt, Counted, Generation, MarkUsedOutcome, StoreError, Tally,
+};
 
 use crate::context::Context;
 use crate::methods::candidate::Candidate;
+use crate::methods::enrolment::{Enrolling, Step, choose_again};
+use crate::methods::enrolment_state::{
+    AddressState, At, Choices, CodeState, Named, SetUp, StoredCode,
+};
 use crate::methods::error::EnrolmentError;
-use crate::methods::inbound_sms;
 use crate::sending::addresses;
-use crate::sending::codes::{self, DispatchedCode, SEND_TIMEOUT, Unsent};
+use crate::sending::codes::{self, SEND_TIMEOUT, Unsent};
 use crate::text::messages;
-use crate::text::terminal::Terminal;
+use crate::text::terminal::{Stage, Terminal};
 
 /// How often the code may be mistyped.
 const TRIES: u32 = 5;
@@ -29,140 +33,231 @@ pub struct Verified {
     pub address: String,
     /// The generation of the person's methods after that.
     pub generation: Generation,
-    /// The code had a `+`.
-    pub trusts_device: bool,
 }
 
-/// Finds out the address, sends a code there and keeps the address when the code is typed. `known` is the address that is
-/// known already; `intro` stands before the first prompt.
-pub(super) fn verify_address(
-    context: Context<'_>,
-    channel: Channel,
-    known: Option<&str>,
-    intro: &str,
-    terminal: &mut dyn Terminal,
-) -> Result<Verified, EnrolmentError> {
-    let purpose = messages::CONFIRM_PURPOSE;
-    let verification = AddressVerification {
-        context: Context { purpose, ..context },
-        channel,
-    };
-    if let Some(address) = known {
-        return verification.run(&Candidate::masked(address), intro, terminal);
-    }
-    let candidate = verification.ask_address(intro, terminal)?;
-    verification.run(&candidate, "", terminal)
-}
-
-struct AddressVerification<'a> {
-    context: Context<'a>,
-    channel: Channel,
-}
-
-impl AddressVerification<'_> {
-    fn ask_address(
-        &self,
+impl Enrolling<'_> {
+    /// Sends a code to the address `given`, or the one on file; without one, asks for it. `intro` stands before the prompt.
+    pub(super) fn begin_address(
+        &mut self,
+        channel: Channel,
+        given: Option<&str>,
+        choices: Option<Choices>,
         intro: &str,
         terminal: &mut dyn Terminal,
-    ) -> Result<Candidate, EnrolmentError> {
+    ) -> Result<Step, EnrolmentError> {
+        terminal.reach(Stage::Enrolling);
+        let on_file = self.context.user().contacts[channel].as_ref();
+        match given.or(on_file.map(|contact| contact.address.as_str())) {
+            Some(address) => self.begin_code(channel, Candidate::masked(address), intro),
+            None => self.ask_address(channel, choices, intro),
+        }
+    }
+
+    fn ask_address(
+        &self,
+        channel: Channel,
+        choices: Option<Choices>,
+        intro: &str,
+    ) -> Result<Step, EnrolmentError> {
         let policy = self.context.policy();
-        if self.channel.address_kind() == AddressKind::Phone && policy.countries().is_empty() {
+        if channel.address_kind() == AddressKind::Phone && policy.countries().is_empty() {
             return Err(EnrolmentError::NotSent(Unsent {
                 text: messages::NO_NUMBERS.to_owned(),
                 is_limited: false,
             }));
         }
-        let can_text = self.channel == Channel::Sms;
-        let inbox = can_text.then(|| self.context.services.sender.inbox_number());
-        let inbox = inbox.flatten();
-        let question = messages::address_question(self.channel, inbox.is_some());
-        let mut text = format!("{intro}{question}");
-        for _ in 0..SPELLINGS {
-            let Some(typed) = terminal.ask(text)? else {
-                break;
-            };
-            match (typed.expose().trim(), &inbox) {
-                ("", Some(number)) => {
-                    return inbound_sms::ask_number(self.context, number, terminal);
-                }
-                ("", None) => break,
-                (typed, _) => match addresses::read_of_user(policy, self.channel, typed) {
-                    Ok(address) => return Ok(Candidate::typed(self.channel, address)),
-                    Err(bad) => text = messages::ask_again(&bad, question),
-                },
-            }
-        }
-        Err(EnrolmentError::NotConfirmed)
+        let question = messages::address_question(channel, self.inbox(channel).is_some());
+        let state = AddressState {
+            channel: Named(channel),
+            spellings: SPELLINGS,
+            choices,
+        };
+        Ok(Step::ask(&format!("{intro}{question}"), At::Address(state)))
     }
 
-    fn run(
-        &self,
-        candidate: &Candidate,
-        intro: &str,
-        terminal: &mut dyn Terminal,
-    ) -> Result<Verified, EnrolmentError> {
-        let (mut code, sent) = self.send(candidate)?;
-        let mut text = messages::confirm_prompt(&format!("{intro}{sent}"));
-        for left in (0..TRIES).rev() {
-            let Some(typed) = terminal.ask(text)? else {
-                break;
-            };
-            let Reply {
-                answer,
-                trusts_device,
-            } = Reply::read(typed.expose());
-            drop(typed);
-            let wrong = match answer {
-                Answer::Empty => break,
-                Answer::Resend => {
-                    text = messages::confirm_prompt(&self.resend(&mut code, candidate)?);
-                    continue;
+    /// The number to which a person can text a code.
+    fn inbox(&self, channel: Channel) -> Option<String> {
+        let can_text = channel == Channel::Sms;
+        let inbox = can_text.then(|| self.context.services.sender.inbox_number());
+        inbox.flatten()
+    }
+
+    pub(super) fn address_answered(
+        &mut self,
+        mut state: AddressState,
+        typed: Option<Secret>,
+    ) -> Result<Step, EnrolmentError> {
+        let typed = typed.ok_or(EnrolmentError::NotConfirmed)?;
+        let (policy, Named(channel)) = (self.context.policy(), state.channel);
+        let inbox = self.inbox(channel);
+        let bad = match (typed.expose().trim(), &inbox) {
+            ("", Some(number)) => {
+                let begun = self.begin_text_in(number, state.choices.clone());
+                return choose_again(begun, state.choices);
+            }
+            ("", None) => return Err(EnrolmentError::NotConfirmed),
+            (typed, _) => match addresses::read_of_user(policy, channel, typed) {
+                Ok(address) => {
+                    let candidate = Candidate::typed(channel, address);
+                    return choose_again(self.begin_code(channel, candidate, ""), state.choices);
                 }
-                Answer::Code(typed) => {
-                    let attempt = self.count()?;
-                    match code.compare(&typed, self.context.now()) {
-                        SentCodeOutcome::Right => {
-                            return self.keep(candidate, attempt, trusts_device);
-                        }
-                        SentCodeOutcome::Expired => messages::EXPIRED_CODE,
-                        SentCodeOutcome::Wrong => messages::NOT_THE_CODE,
-                    }
-                }
-                _ => messages::NOT_THE_CODE,
-            };
-            text = messages::confirm_prompt(&messages::not_confirmed_yet(
-                wrong,
-                left.max(1),
-                &candidate.shown,
-            ));
+                Err(bad) => bad,
+            },
+        };
+        state.spellings = state.spellings.saturating_sub(1);
+        if state.spellings == 0 {
+            return Err(EnrolmentError::NotConfirmed);
         }
-        Err(EnrolmentError::NotConfirmed)
+        let question = messages::address_question(channel, inbox.is_some());
+        let text = messages::ask_again(&bad, question);
+        Ok(Step::ask(&text, At::Address(state)))
+    }
+
+    /// Sends the first code, and asks for it.
+    pub(super) fn begin_code(
+        &mut self,
+        channel: Channel,
+        candidate: Candidate,
+        intro: &str,
+    ) -> Result<Step, EnrolmentError> {
+        let Candidate { address, shown } = candidate;
+        let unsent = CodeState {
+            channel: Named(channel),
+            address,
+            shown,
+            code: None,
+            next_at: 0,
+            left: TRIES,
+        };
+        if let Some(next) = self.is_sent_already()? {
+            let text = messages::sent_to_another_login(next, self.context.now());
+            let text = messages::confirm_prompt(&format!("{intro}{text}"));
+            let next_at = next.unix();
+            return Ok(Step::ask(&text, At::Code(CodeState { next_at, ..unsent })));
+        }
+        let (state, sent) = self.send(unsent)?;
+        let text = messages::confirm_prompt(&format!("{intro}{sent}"));
+        Ok(Step::ask(&text, At::Code(state)))
+    }
+
+    /// Whether a login on a host has had a code sent that may be this one's, begun at another server: until when no other is
+    /// sent.
+    fn is_sent_already(&self) -> Result<Option<Timestamp>, StoreError> {
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let is_first = origin.host.is_some() && origin.answering().is_none();
+        if !is_first || origin.as_login().is_none() {
+            return Ok(None);
+        }
+        let cooldown = self.context.policy().codes.cooldown.seconds();
+        let now = self.context.now();
+        self.context
+            .store()
+            .code_is_awaited(account, origin, cooldown, now)
     }
 
     /// Sends a code. The text says so to the person.
-    fn send(&self, candidate: &Candidate) -> Result<(SentCode, String), EnrolmentError> {
-        let Candidate { address, shown } = candidate;
-        let deadline = Instant::now() + SEND_TIMEOUT;
-        let DispatchedCode { code, is_late } =
-            codes::send(self.context, self.channel, address, deadline)?;
-        let lifetime = self.context.policy().codes.lifetime;
-        let text = messages::code_sent(self.channel, shown, lifetime, is_late);
-        Ok((code, text))
+    fn send(&self, state: CodeState) -> Result<(CodeState, String), EnrolmentError> {
+        let purpose = messages::CONFIRM_PURPOSE;
+        let context = Context {
+            purpose,
+            ..self.context
+        };
+        let code = codes::generate(context)?;
+        let state = CodeState {
+            code: Some(StoredCode::new(context.store(), &code)?),
+            next_at: code.next_at().unix(),
+            ..state
+        };
+        self.begin_step(At::Code(state.clone()))?;
+        let Named(channel) = state.channel;
+        let deadline = context.services.deadline_within(SEND_TIMEOUT);
+        let is_late = codes::dispatch(context, channel, &state.address, &code, deadline)?;
+        let text = self.sent(&state, is_late);
+        Ok((state, text))
     }
 
-    /// Sends another code instead of `code`, unless that is too soon. The text says to the person what was done.
-    fn resend(&self, code: &mut SentCode, candidate: &Candidate) -> Result<String, EnrolmentError> {
-        let now = self.context.now();
-        if now < code.next_at() {
-            return Ok(messages::too_soon(code.next_at(), now));
+    fn sent(&self, state: &CodeState, is_late: bool) -> String {
+        let lifetime = self.context.policy().codes.lifetime;
+        messages::code_sent(state.channel.0, &state.shown, lifetime, is_late)
+    }
+
+    /// Sends another code, unless that is too soon. The text says to the person what was done.
+    fn resend(&self, state: CodeState) -> Result<(CodeState, String), EnrolmentError> {
+        let (now, next_at) = (self.context.now(), Timestamp::from_unix(state.next_at));
+        if now < next_at {
+            return Ok((state, messages::too_soon(next_at, now)));
         }
-        match self.send(candidate) {
-            Ok((new, text)) => {
-                *code = new;
-                Ok(text)
+        match self.send(state.clone()) {
+            Err(EnrolmentError::NotSent(unsent)) => Ok((state, unsent.text)),
+            sent => sent,
+        }
+    }
+
+    /// What follows from what was typed as the code.
+    pub(super) fn code_answered(
+        &mut self,
+        mut state: CodeState,
+        typed: Option<Secret>,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        if self.verdict == Some(&AnswerVerdict::Begun) {
+            // It was sent, or as good as, and the person was not told.
+            let text = messages::confirm_prompt(&self.sent(&state, true));
+            return Ok(Step::ask(&text, At::Code(state)));
+        }
+        let typed = typed.ok_or(EnrolmentError::NotConfirmed)?;
+        let Reply {
+            answer,
+            trusts_device,
+        } = Reply::read(typed.expose());
+        drop(typed);
+        state.left = state.left.saturating_sub(1);
+        let wrong = match answer {
+            Answer::Empty => return Err(EnrolmentError::NotConfirmed),
+            Answer::Resend if state.left > 0 => {
+                let (state, text) = self.resend(state)?;
+                return Ok(Step::ask(&messages::confirm_prompt(&text), At::Code(state)));
             }
-            Err(EnrolmentError::NotSent(unsent)) => Ok(unsent.text),
-            Err(error) => Err(error),
+            Answer::Code(typed) => match self.compare(&state, &typed)? {
+                Compared::Right(generation) => {
+                    let CodeState {
+                        channel, address, ..
+                    } = state;
+                    let set_up = SetUp::Address { channel, address };
+                    return self.enrolled(set_up, generation, trusts_device, terminal);
+                }
+                Compared::Wrong(wrong) => wrong,
+            },
+            _ => messages::NOT_THE_CODE,
+        };
+        if state.left == 0 {
+            return Err(EnrolmentError::NotConfirmed);
+        }
+        let text = messages::not_confirmed_yet(wrong, state.left, &state.shown);
+        Ok(Step::ask(&messages::confirm_prompt(&text), At::Code(state)))
+    }
+
+    /// Counts a code, compares it, and keeps the address if it is right.
+    fn compare(&self, state: &CodeState, typed: &str) -> Result<Compared, EnrolmentError> {
+        match self.verdict {
+            Some(AnswerVerdict::Enrolled(generation)) => return Ok(Compared::Right(*generation)),
+            // It was counted, and is not known to have been right.
+            Some(_) => return Ok(Compared::Wrong(messages::NOT_THE_CODE)),
+            None => {}
+        }
+        let attempt = self.count()?;
+        let (store, now) = (self.context.store(), self.context.now());
+        let code = state.code.as_ref();
+        let outcome = code.map(|code| code.compare(store, typed, now));
+        match outcome.unwrap_or(SentCodeOutcome::Wrong) {
+            SentCodeOutcome::Right => {
+                let kept = self.keep_address(state, attempt)?;
+                Ok(Compared::Right(kept))
+            }
+            SentCodeOutcome::Expired => Ok(Compared::Wrong(messages::EXPIRED_CODE)),
+            SentCodeOutcome::Wrong => Ok(Compared::Wrong(messages::NOT_THE_CODE)),
         }
     }
 
@@ -181,42 +276,36 @@ impl AddressVerification<'_> {
         }
     }
 
-    fn keep(
+    fn keep_address(
         &self,
-        candidate: &Candidate,
+        state: &CodeState,
         attempt: Option<Attempt>,
-        trusts_device: bool,
-    ) -> Result<Verified, EnrolmentError> {
+    ) -> Result<Generation, EnrolmentError> {
         let Context {
-            account,
-            origin,
-            person,
-            ..
+            account, origin, ..
         } = self.context;
         let (store, now) = (self.context.store(), self.context.now());
-        let address = candidate.address.as_str();
-        let generation = store.enrol_address(
-            account,
-            person.snapshot.generation,
-            self.channel,
-            address,
-            origin,
-            now,
-        )?;
+        let (Named(channel), address) = (state.channel, state.address.as_str());
+        let generation =
+            store.enrol_address(account, self.generation, channel, address, origin, now)?;
         if let Some(attempt) = attempt {
             // The code was right, so the try does not stay a failure.
-            if store.use_confirming_code(attempt, self.channel, address, now)?
+            if store.use_confirming_code(attempt, channel, address, now)?
                 == MarkUsedOutcome::Already
             {
                 return Err(StoreError::ChangedMeanwhile.into());
             }
         }
-        Ok(Verified {
-            address: address.to_owned(),
-            generation,
-            trusts_device,
-        })
+        Ok(generation)
     }
+}
+
+/// The outcome of comparing a code.
+enum Compared {
+    /// It is right, and the address is kept: the methods have this generation.
+    Right(Generation),
+    /// Why not, for the person.
+    Wrong(&'static str),
 }
 
 #[cfg(test)]

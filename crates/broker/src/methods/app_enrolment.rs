@@ -3,13 +3,14 @@
 use twofa_core::answer::Reply;
 use twofa_core::app::{Algorithm, App, AppEntry, OtpKind, Parameters};
 use twofa_core::{Answer, Key, Timestamp, Verification};
-use twofa_proto::AppRequest;
-use twofa_store::{Generation, NewApp};
+use twofa_proto::{AppRequest, Secret};
+use twofa_store::{AnswerVerdict, NewApp};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::methods::backup_codes;
 use crate::methods::change_limit;
+use crate::methods::enrolment::{Enrolling, Step};
+use crate::methods::enrolment_state::{AppState, At, SetUp};
 use crate::methods::error::EnrolmentError;
 use crate::sending::codes::Unsent;
 use crate::text::messages::{self, WrongFirstCode};
@@ -20,45 +21,6 @@ use crate::text::terminal::{Stage, Terminal};
 const TRIES: u32 = 5;
 /// How often its key is drawn.
 const PICTURES: u32 = 6;
-
-/// An app that was set up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NewlyEnrolled {
-    /// The generation of the person's methods after that.
-    pub(crate) generation: Generation,
-    /// The first code had a `+`.
-    pub(crate) trusts_device: bool,
-}
-
-/// Sets up an app with these `parameters` as `label`, and the backup codes if there are none.
-pub(crate) fn enrol_app(
-    context: Context<'_>,
-    parameters: Parameters,
-    label: &str,
-    intro: &str,
-    terminal: &mut dyn Terminal,
-) -> Result<NewlyEnrolled, EnrolmentError> {
-    terminal.reach(Stage::Enrolling);
-    let (mut app, generation) = pending_app(context, parameters)?;
-    let (count, trusts_device) = ask_first_code(context, &app, label, intro, terminal)?;
-    app.used = Some(count);
-    let new = NewApp {
-        label: label.to_owned(),
-        app,
-    };
-    let Context {
-        account, origin, ..
-    } = context;
-    let generation = context
-        .store()
-        .enrol_app(account, generation, &new, origin, context.now())?;
-    terminal.reach(Stage::Enrolled);
-    let with_backup = backup_codes::make_missing(context, generation, terminal)?;
-    Ok(NewlyEnrolled {
-        generation: with_backup.unwrap_or(generation),
-        trusts_device,
-    })
-}
 
 /// The parameters that a client asks for, if an app can have them.
 pub(crate) fn parameters(request: &AppRequest) -> Result<Parameters, Box<dyn std::error::Error>> {
@@ -75,96 +37,137 @@ pub(crate) fn parameters(request: &AppRequest) -> Result<Parameters, Box<dyn std
     )?)
 }
 
-/// The app whose key was shown before and not confirmed, or a new one. It is stored before it is shown.
-fn pending_app(
-    context: Context<'_>,
-    parameters: Parameters,
-) -> Result<(App, Generation), EnrolmentError> {
-    let Context {
-        account,
-        origin,
-        person,
-        ..
-    } = context;
-    let (store, now) = (context.store(), context.now());
-    let generation = person.snapshot.generation;
-    if let Some(app) = store.pending_app(account, parameters, origin, now)? {
-        return Ok((app, generation));
+impl Enrolling<'_> {
+    /// Begins to set up an app with these `parameters` as `label`: shows its key.
+    ///
+    /// At a login the key is drawn on request only: a client whose locale is not UTF-8 would show each line as octal numbers,
+    /// and nothing here knows which client that is, nor whether its text is lighter than the background. The command line
+    /// knows both, and draws by itself.
+    pub(super) fn begin_app(
+        &mut self,
+        parameters: Parameters,
+        label: &str,
+        intro: &str,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        terminal.reach(Stage::Enrolling);
+        let app = self.pending_app(parameters)?;
+        let state = AppState::new(&app, label, messages::host_name(), TRIES);
+        let url = self.url(&app, &state);
+        let offers_picture = self.context.origin.as_login().is_some();
+        let text = messages::app_key(intro, &app, &url, offers_picture);
+        Ok(Step::ask_with_link(&text, url, At::App(state)))
     }
-    if let Some(text) = change_limit::count_unproved(context)? {
-        let is_limited = true;
-        return Err(EnrolmentError::NotSent(Unsent { text, is_limited }));
-    }
-    let mut bytes = Zeroizing::new(vec![0; key_bytes(parameters)]);
-    getrandom::fill(&mut bytes)?;
-    let app = App {
-        parameters,
-        key: Key::new(bytes.to_vec())?,
-        used: None,
-    };
-    let generation = store.keep_pending_app(account, generation, &app, origin, now)?;
-    Ok((app, generation))
-}
 
-/// Shows the key until its first right code is typed. Returns the step or counter of that code, and whether it had a `+`.
-///
-/// At a login the key is drawn on request only: a client whose locale is not UTF-8 would show each line as octal numbers,
-/// and nothing here knows which client that is, nor whether its text is lighter than the background. The command line
-/// knows both, and draws by itself.
-fn ask_first_code(
-    context: Context<'_>,
-    app: &App,
-    label: &str,
-    intro: &str,
-    terminal: &mut dyn Terminal,
-) -> Result<(u64, bool), EnrolmentError> {
-    let url = app.url(&AppEntry {
-        issuer: &context.application(),
-        user: &context.account.name,
-        host: &messages::host_name(),
-        label,
-    });
-    let offers_picture = context.origin.as_login().is_some();
-    let (mut tries, mut pictures) = (TRIES, 0);
-    let text = messages::app_key(intro, app, &url, offers_picture).to_string();
-    let mut typed = terminal.ask_with_link(text, Some(&url))?;
-    while let Some(answer) = typed {
-        if pictures < PICTURES && answer.expose().trim().eq_ignore_ascii_case("qr") {
-            typed = terminal.ask(draw(app, &url, pictures))?;
-            pictures += 1;
-            continue;
+    /// The app whose key was shown before and not confirmed, or a new one. It is stored before it is shown.
+    fn pending_app(&mut self, parameters: Parameters) -> Result<App, EnrolmentError> {
+        let context = self.context;
+        let Context {
+            account, origin, ..
+        } = context;
+        let (store, now) = (context.store(), context.now());
+        if let Some(app) = store.pending_app(account, parameters, origin, now)? {
+            return Ok(app);
+        }
+        if let Some(text) = change_limit::count_unproved(context)? {
+            let is_limited = true;
+            return Err(EnrolmentError::NotSent(Unsent { text, is_limited }));
+        }
+        let mut bytes = Zeroizing::new(vec![0; key_bytes(parameters)]);
+        getrandom::fill(&mut bytes)?;
+        let app = App {
+            parameters,
+            key: Key::new(bytes.to_vec())?,
+            used: None,
+        };
+        self.generation = store.keep_pending_app(account, self.generation, &app, origin, now)?;
+        Ok(app)
+    }
+
+    fn url(&self, app: &App, state: &AppState) -> Zeroizing<String> {
+        app.url(&AppEntry {
+            issuer: &self.context.application(),
+            user: &self.context.account.name,
+            host: &state.host,
+            label: &state.label,
+        })
+    }
+
+    /// What follows from an answer while the key is shown.
+    pub(super) fn app_answered(
+        &mut self,
+        mut state: AppState,
+        typed: Option<Secret>,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        let typed = typed.ok_or(EnrolmentError::NotConfirmed)?;
+        let app = state.app()?;
+        if state.pictures < PICTURES && typed.expose().trim().eq_ignore_ascii_case("qr") {
+            let text = draw(&app, &self.url(&app, &state), state.pictures);
+            state.pictures += 1;
+            return Ok(Step::ask(&text, At::App(state)));
         }
         let Reply {
             answer,
             trusts_device,
-        } = Reply::read(answer.expose());
+        } = Reply::read(typed.expose());
+        let now = self.context.now();
+        if let Some(AnswerVerdict::Enrolled(generation)) = self.verdict {
+            let label = state.label.clone();
+            return self.enrolled(SetUp::App { label }, *generation, trusts_device, terminal);
+        }
         let again = match answer {
-            Answer::Empty => break,
-            Answer::Code(code) => match app.verify(&code, context.now()) {
-                Verification::Accepted { count } => return Ok((count, trusts_device)),
-                verification => explain(app, &code, verification, context.now()),
+            Answer::Empty => return Err(EnrolmentError::NotConfirmed),
+            Answer::Code(code) => match app.verify(&code, now) {
+                Verification::Accepted { count } => {
+                    return self.keep_app(app, count, &state.label, trusts_device, terminal);
+                }
+                verification => explain(&app, &code, verification, now),
             },
             _ => WrongFirstCode::Wrong,
         };
-        tries -= 1;
-        if tries == 0 {
-            break;
+        state.tries = state.tries.saturating_sub(1);
+        if state.tries == 0 {
+            return Err(EnrolmentError::NotConfirmed);
         }
-        typed = terminal.ask(messages::app_code_again(&again, tries))?;
+        let text = messages::app_code_again(&again, state.tries);
+        Ok(Step::ask(&text, At::App(state)))
     }
-    Err(EnrolmentError::NotConfirmed)
+
+    /// Keeps the app, of whose first code `count` is the step or counter.
+    fn keep_app(
+        &mut self,
+        app: App,
+        count: u64,
+        label: &str,
+        trusts_device: bool,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        let Context {
+            account, origin, ..
+        } = self.context;
+        let label = label.to_owned();
+        let used = Some(count);
+        let new = NewApp {
+            label: label.clone(),
+            app: App { used, ..app },
+        };
+        let (store, now) = (self.context.store(), self.context.now());
+        let generation = store.enrol_app(account, self.generation, &new, origin, now)?;
+        self.enrolled(SetUp::App { label }, generation, trusts_device, terminal)
+    }
 }
 
 /// The key as a picture for the time number `before` that it is drawn: for dark terminals first, then inverted.
-fn draw(app: &App, url: &str, before: u32) -> String {
+fn draw(app: &App, url: &str, before: u32) -> Zeroizing<String> {
     let drawn = if before.is_multiple_of(2) {
         Drawn::Light
     } else {
         Drawn::Dark
     };
     QrPicture::new(url).map_or_else(
-        || messages::NO_PICTURE.to_owned(),
-        |picture| messages::app_picture(&picture, drawn, app).to_string(),
+        || Zeroizing::new(messages::NO_PICTURE.to_owned()),
+        |picture| messages::app_picture(&picture, drawn, app),
     )
 }
 

@@ -1,21 +1,27 @@
-//! Setting up methods, at a login or from the command line.
+//! Setting up methods, at a login or from the command line: from prompt to prompt.
+//!
+//! What follows from an answer follows from the [`EnrolmentState`] before it alone. A process that holds the person's terminal
+//! goes through it in a loop; in a login on a host of the fleet, the state is on record between two prompts, and any server goes
+//! on ([`resume_first`]). The steps themselves are with what is set up: `app_enrolment`, `address_verification`,
+//! `inbound_sms`, `backup_codes`.
 
-use twofa_core::app::DEFAULT_LABEL;
-use twofa_core::user::masked;
-use twofa_core::{Channel, Method, Methods, Parameters};
-use twofa_store::Generation;
+use twofa_core::app::{DEFAULT_LABEL, Parameters};
+use twofa_core::{Channel, Method, Methods};
+use twofa_proto::codec::CodecError;
+use twofa_proto::{ConnectionError, Secret};
 use twofa_store::event::Proof;
+use twofa_store::{AnswerVerdict, Generation};
+use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::identity::person::Person;
-use crate::methods::address_verification::{Verified, verify_address};
-use crate::methods::app_enrolment::enrol_app;
-use crate::methods::backup_codes;
+use crate::methods::address_verification::Verified;
+pub use crate::methods::enrolment_state::EnrolmentState;
+use crate::methods::enrolment_state::{At, Choices, Named, SetUp, Wish};
 use crate::methods::error::EnrolmentError;
 use crate::text::messages;
-use crate::text::terminal::{Stage, Terminal};
+use crate::text::terminal::{Stage, Terminal, TerminalClosed};
 
-/// How often a person may choose what to set up.
+/// How often a person may choose what to set up, and how often mistype that.
 const CHOICES: u32 = 3;
 
 /// A first method that was set up.
@@ -40,20 +46,42 @@ pub fn enrol_first(
     intro: &str,
     terminal: &mut dyn Terminal,
 ) -> Result<FirstMethod, EnrolmentError> {
-    if is_proved || !context.person.has_address_on_file() {
-        return enrol_chosen(context, intro, terminal);
-    }
-    let (channel, mut verified) = prove_by_address_on_file(context, intro, terminal)?;
-    if !context.policy().methods.contains(channel.method()) {
-        let person = Person::load(context.store(), context.account)?;
-        let context = Context {
-            person: &person,
-            ..context
-        };
-        return enrol_chosen(context, messages::NOW_SET_UP, terminal);
-    }
-    add_backup_codes(context, &mut verified, terminal)?;
-    Ok(FirstMethod::address(channel, &verified))
+    let mut enrolling = Enrolling::new(context, Wish::First);
+    let step = if is_proved || !context.person.has_address_on_file() {
+        enrolling.begin_chosen(intro, terminal)?
+    } else {
+        enrolling.wish = Wish::FirstProved;
+        enrolling.begin_on_file(intro, terminal)?
+    };
+    enrolling.run(step, terminal)?.first_method()
+}
+
+/// Goes on with the setting up of a first method where it stands at `state`, with what was `typed`; `verdict` is what has become
+/// of that, if it came before.
+pub fn resume_first(
+    context: Context<'_>,
+    state: EnrolmentState,
+    typed: Option<Secret>,
+    verdict: Option<&AnswerVerdict>,
+    terminal: &mut dyn Terminal,
+) -> Result<FirstMethod, EnrolmentError> {
+    let EnrolmentState {
+        wish,
+        generation,
+        is_enrolled,
+        at,
+    } = state;
+    let mut enrolling = Enrolling {
+        context,
+        wish,
+        generation,
+        is_enrolled,
+        verdict,
+    };
+    terminal.reach(Stage::Enrolling);
+    let step = enrolling.answer(at, typed, terminal)?;
+    enrolling.verdict = None;
+    enrolling.run(step, terminal)?.first_method()
 }
 
 /// Verifies an address that is on file, by a code that is sent there. Of two addresses the person chooses one.
@@ -62,20 +90,9 @@ pub fn prove_by_address_on_file(
     intro: &str,
     terminal: &mut dyn Terminal,
 ) -> Result<(Channel, Verified), EnrolmentError> {
-    let is_usable = |channel: &Channel| {
-        context.person.is_on_file(*channel) && context.services.sender.serves(*channel)
-    };
-    let on_file = Channel::ALL.into_iter().filter(is_usable);
-    let offered: Vec<_> = on_file.map(Channel::method).collect();
-    if offered.is_empty() {
-        return Err(EnrolmentError::OutOfReach);
-    }
-    let intro = format!("{intro}\n");
-    try_methods(&offered, &intro, terminal, |method, intro, terminal| {
-        let channel = method.channel().ok_or(EnrolmentError::OutOfReach)?;
-        let verified = verify(context, channel, None, intro, terminal)?;
-        Ok((channel, verified))
-    })
+    let mut enrolling = Enrolling::new(context, Wish::Address);
+    let step = enrolling.begin_on_file(intro, terminal)?;
+    enrolling.run(step, terminal)?.verified()
 }
 
 /// Sets up the address that codes are sent to, `given`, the one on file, or one that is asked for; and the backup codes if
@@ -87,142 +104,348 @@ pub fn enrol_address(
     intro: &str,
     terminal: &mut dyn Terminal,
 ) -> Result<Verified, EnrolmentError> {
-    let mut verified = verify(context, channel, given, intro, terminal)?;
-    add_backup_codes(context, &mut verified, terminal)?;
+    let mut enrolling = Enrolling::new(context, Wish::Method);
+    let step = enrolling.begin_address(channel, given, None, intro, terminal)?;
+    let (_, verified) = enrolling.run(step, terminal)?.verified()?;
     Ok(verified)
 }
 
-fn enrol_chosen(
+/// Sets up an app with these `parameters` as `label`, and the backup codes if there are none.
+pub(crate) fn enrol_app(
     context: Context<'_>,
+    parameters: Parameters,
+    label: &str,
     intro: &str,
     terminal: &mut dyn Terminal,
-) -> Result<FirstMethod, EnrolmentError> {
-    terminal.reach(Stage::Enrolling);
-    let offered = offered(context);
-    if offered.is_empty() {
-        return Err(EnrolmentError::NoMethod);
-    }
-    let intro = format!("{intro}\n");
-    try_methods(
-        &offered,
-        &intro,
-        terminal,
-        |method, intro, terminal| match method.channel() {
-            Some(channel) => {
-                let verified = enrol_address(context, channel, None, intro, terminal)?;
-                Ok(FirstMethod::address(channel, &verified))
-            }
-            None if method == Method::App => {
-                let (parameters, label) = (Parameters::default(), DEFAULT_LABEL);
-                let new = enrol_app(context, parameters, label, intro, terminal)?;
-                Ok(FirstMethod {
-                    generation: new.generation,
-                    trusts_device: new.trusts_device,
-                    by: Proof::EnrolledApp {
-                        label: label.to_owned(),
-                    },
-                })
-            }
-            None => Err(EnrolmentError::NoMethod),
-        },
-    )
+) -> Result<(), EnrolmentError> {
+    let mut enrolling = Enrolling::new(context, Wish::Method);
+    let step = enrolling.begin_app(parameters, label, intro, terminal)?;
+    enrolling.run(step, terminal).map(drop)
 }
 
-/// The methods that the policy allows and that work here.
-fn offered(context: Context<'_>) -> Vec<Method> {
-    let serves = |channel| context.services.sender.serves(channel);
-    let allowed = context
-        .policy()
-        .methods
-        .intersection(Methods::standing_alone());
-    allowed
-        .iter()
-        .filter(|method| method.channel().is_none_or(serves))
-        .collect()
-}
-
-/// Sets up one of `offered` by `set_up`: of several the person chooses, and chooses again if no code can be sent.
-fn try_methods<T>(
-    offered: &[Method],
-    intro: &str,
+/// Makes backup codes, shows them once, and keeps them when the person has shown that they were saved. Says whether they are
+/// kept; if not, earlier codes still work.
+pub(crate) fn new_backup_codes(
+    context: Context<'_>,
     terminal: &mut dyn Terminal,
-    mut set_up: impl FnMut(Method, &str, &mut dyn Terminal) -> Result<T, EnrolmentError>,
-) -> Result<T, EnrolmentError> {
-    if let [only] = offered {
-        return set_up(*only, intro, terminal);
+) -> Result<bool, EnrolmentError> {
+    let mut enrolling = Enrolling::new(context, Wish::Codes);
+    let step = enrolling.begin_codes(None, terminal)?;
+    let finished = enrolling.run(step, terminal)?;
+    Ok(finished.set_up == SetUp::Codes { are_kept: true })
+}
+
+/// What follows from the beginning, or from an answer.
+pub(super) enum Step {
+    /// The person is asked.
+    Ask(Ask),
+    /// It was set up.
+    End(Finished),
+}
+
+/// A prompt, and where the enrolment stands at it.
+pub(super) struct Ask {
+    text: Secret,
+    /// The link of a key that the text shows.
+    link: Option<Zeroizing<String>>,
+    at: At,
+}
+
+/// What was set up.
+pub(super) struct Finished {
+    set_up: SetUp,
+    generation: Generation,
+    trusts_device: bool,
+}
+
+impl Step {
+    pub(super) fn ask(text: &str, at: At) -> Self {
+        Self::Ask(Ask {
+            text: text.into(),
+            link: None,
+            at,
+        })
     }
-    let mut intro = intro.to_owned();
-    for _ in 0..CHOICES {
-        let method = choose(offered, &intro, terminal)?;
-        match set_up(method, "", terminal) {
-            Err(EnrolmentError::NotSent(unsent)) => intro = format!("{}\n", unsent.text),
-            result => return result,
+
+    /// The same for a `text` that shows the key in `link`.
+    pub(super) fn ask_with_link(text: &str, link: Zeroizing<String>, at: At) -> Self {
+        Self::Ask(Ask {
+            text: text.into(),
+            link: Some(link),
+            at,
+        })
+    }
+}
+
+impl Finished {
+    fn first_method(self) -> Result<FirstMethod, EnrolmentError> {
+        Ok(FirstMethod {
+            by: self.set_up.proof().ok_or(EnrolmentError::NoMethod)?,
+            generation: self.generation,
+            trusts_device: self.trusts_device,
+        })
+    }
+
+    pub(super) fn verified(self) -> Result<(Channel, Verified), EnrolmentError> {
+        let SetUp::Address { channel, address } = self.set_up else {
+            return Err(EnrolmentError::NoMethod);
+        };
+        let verified = Verified {
+            address,
+            generation: self.generation,
+        };
+        Ok((channel.0, verified))
+    }
+}
+
+/// The setting up of methods by one person.
+pub(super) struct Enrolling<'a> {
+    pub(super) context: Context<'a>,
+    pub(super) wish: Wish,
+    /// The generation of the person's methods that it builds on.
+    pub(super) generation: Generation,
+    /// Something was set up.
+    pub(super) is_enrolled: bool,
+    /// What has become of the answer that is being worked on, if it came before.
+    pub(super) verdict: Option<&'a AnswerVerdict>,
+}
+
+impl<'a> Enrolling<'a> {
+    pub(super) const fn new(context: Context<'a>, wish: Wish) -> Self {
+        Self {
+            context,
+            wish,
+            generation: context.person.snapshot.generation,
+            is_enrolled: false,
+            verdict: None,
         }
     }
-    Err(EnrolmentError::NotConfirmed)
 }
 
-/// Which of `methods` the person wants; the first if they just press Enter.
-fn choose(
-    methods: &[Method],
-    intro: &str,
-    terminal: &mut dyn Terminal,
-) -> Result<Method, EnrolmentError> {
-    let question = messages::which_method(methods);
-    let mut text = format!("{intro}{question}");
-    for _ in 0..CHOICES {
-        let Some(typed) = terminal.ask(text)? else {
-            break;
+impl Enrolling<'_> {
+    /// Asks and goes on until something is set up.
+    pub(super) fn run(
+        &mut self,
+        mut step: Step,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Finished, EnrolmentError> {
+        loop {
+            let Ask { text, link, at } = match step {
+                Step::Ask(ask) => ask,
+                Step::End(finished) => return Ok(finished),
+            };
+            let state = self.state(at);
+            terminal.keep(&|| state.to_text());
+            let typed = terminal.ask_with_link(
+                text.expose().to_owned(),
+                link.as_ref().map(|link| link.as_str()),
+            )?;
+            step = self.answer(state.at, typed, terminal)?;
+        }
+    }
+
+    fn state(&self, at: At) -> EnrolmentState {
+        EnrolmentState {
+            wish: self.wish.clone(),
+            generation: self.generation,
+            is_enrolled: self.is_enrolled,
+            at,
+        }
+    }
+
+    /// What follows from what was `typed`; `None`: nothing was.
+    fn answer(
+        &mut self,
+        at: At,
+        typed: Option<Secret>,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        // The module then refuses the login, so it must not go on here. Before that, no answer means that the person does not
+        // enrol.
+        if typed.is_none() && self.is_enrolled && self.wish.is_login() {
+            return Err(TerminalClosed(ConnectionError::from(CodecError::Closed)).into());
+        }
+        match at {
+            At::Choice(choices, spellings) => self.chosen(choices, spellings, typed, terminal),
+            At::App(app) => self.app_answered(app, typed, terminal),
+            At::Address(address) => self.address_answered(address, typed),
+            At::TextIn(text_in) => self.text_in_answered(text_in, typed, terminal),
+            At::Code(code) => self.code_answered(code, typed, terminal),
+            At::Codes(codes) => self.codes_answered(codes, typed, terminal),
+        }
+    }
+
+    /// Records that what follows from the answer begins, where its conversation is on record: it is done once.
+    pub(super) fn begin_step(&self, at: At) -> Result<(), EnrolmentError> {
+        let Context {
+            account, origin, ..
+        } = self.context;
+        if origin.answering().is_some() {
+            let state = self.state(at).to_text();
+            let now = self.context.now();
+            let store = self.context.store();
+            store.begin_step(&state, account, origin, now)?;
+        }
+        Ok(())
+    }
+
+    /// Begins with an address on file.
+    fn begin_on_file(
+        &mut self,
+        intro: &str,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        let context = self.context;
+        let is_usable = |channel: &Channel| {
+            context.person.is_on_file(*channel) && context.services.sender.serves(*channel)
         };
+        let on_file = Channel::ALL.into_iter().filter(is_usable);
+        let offered: Vec<_> = on_file.map(Channel::method).collect();
+        if offered.is_empty() {
+            return Err(EnrolmentError::OutOfReach);
+        }
+        self.offer(&offered, &format!("{intro}\n"), terminal)
+    }
+
+    /// Begins with a method that the policy allows and that works here.
+    fn begin_chosen(
+        &mut self,
+        intro: &str,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        self.wish = Wish::First;
+        terminal.reach(Stage::Enrolling);
+        let serves = |channel| self.context.services.sender.serves(channel);
+        let allowed = self.context.policy().methods;
+        let allowed = allowed.intersection(Methods::standing_alone());
+        let offered = allowed.iter();
+        let offered = offered.filter(|method| method.channel().is_none_or(serves));
+        let offered: Vec<_> = offered.collect();
+        if offered.is_empty() {
+            return Err(EnrolmentError::NoMethod);
+        }
+        self.offer(&offered, &format!("{intro}\n"), terminal)
+    }
+
+    /// Begins with the only one of `offered`, or has the person choose.
+    fn offer(
+        &mut self,
+        offered: &[Method],
+        intro: &str,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        if let [only] = offered {
+            return self.begin_method(*only, None, intro, terminal);
+        }
+        let choices = Choices {
+            offered: offered.iter().copied().map(Named).collect(),
+            left: CHOICES,
+        };
+        Ok(ask_which(choices, intro))
+    }
+
+    /// What follows from a choice; the first if the person just pressed Enter.
+    fn chosen(
+        &mut self,
+        choices: Choices,
+        spellings: u32,
+        typed: Option<Secret>,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        let typed = typed.ok_or(EnrolmentError::NotConfirmed)?;
         let number = match typed.expose().trim() {
             "" => Some(1),
             number => number.parse::<usize>().ok(),
         };
         let index = number.and_then(|number| number.checked_sub(1));
-        if let Some(method) = index.and_then(|index| methods.get(index)) {
-            return Ok(*method);
+        if let Some(Named(method)) = index.and_then(|index| choices.offered.get(index).copied()) {
+            return self.begin_method(method, Some(choices), "", terminal);
         }
-        text = messages::not_listed(&question);
-    }
-    Err(EnrolmentError::NotConfirmed)
-}
-
-fn verify(
-    context: Context<'_>,
-    channel: Channel,
-    given: Option<&str>,
-    intro: &str,
-    terminal: &mut dyn Terminal,
-) -> Result<Verified, EnrolmentError> {
-    terminal.reach(Stage::Enrolling);
-    let on_file = context.user().contacts[channel].as_ref();
-    let known = given.or(on_file.map(|contact| contact.address.as_str()));
-    let verified = verify_address(context, channel, known, intro, terminal)?;
-    terminal.reach(Stage::Enrolled);
-    Ok(verified)
-}
-
-fn add_backup_codes(
-    context: Context<'_>,
-    verified: &mut Verified,
-    terminal: &mut dyn Terminal,
-) -> Result<(), EnrolmentError> {
-    let made = backup_codes::make_missing(context, verified.generation, terminal)?;
-    verified.generation = made.unwrap_or(verified.generation);
-    Ok(())
-}
-
-impl FirstMethod {
-    fn address(channel: Channel, verified: &Verified) -> Self {
-        Self {
-            by: Proof::EnrolledAddress {
-                channel,
-                address: masked(&verified.address),
-            },
-            generation: verified.generation,
-            trusts_device: verified.trusts_device,
+        let spellings = spellings.saturating_sub(1);
+        if spellings == 0 {
+            return Err(EnrolmentError::NotConfirmed);
         }
+        let text = messages::not_listed(&which(&choices));
+        Ok(Step::ask(&text, At::Choice(choices, spellings)))
     }
+
+    fn begin_method(
+        &mut self,
+        method: Method,
+        choices: Option<Choices>,
+        intro: &str,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        let begun = match method.channel() {
+            Some(channel) => self.begin_address(channel, None, choices.clone(), intro, terminal),
+            None if method == Method::App => {
+                self.begin_app(Parameters::default(), DEFAULT_LABEL, intro, terminal)
+            }
+            None => Err(EnrolmentError::NoMethod),
+        };
+        choose_again(begun, choices)
+    }
+
+    /// What follows when a method, of which `generation` is the consequence, is set up.
+    pub(super) fn enrolled(
+        &mut self,
+        set_up: SetUp,
+        generation: Generation,
+        trusts_device: bool,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        self.generation = generation;
+        self.is_enrolled = true;
+        terminal.reach(Stage::Enrolled);
+        let allowed = self.context.policy().methods;
+        if self.wish == Wish::FirstProved
+            && let SetUp::Address { channel, .. } = &set_up
+            && !allowed.contains(channel.0.method())
+        {
+            return self.begin_chosen(messages::NOW_SET_UP, terminal);
+        }
+        let has_codes = self.context.user().backup_codes_left() > 0;
+        if self.wish == Wish::Address || has_codes || !allowed.contains(Method::Backup) {
+            return Ok(self.end(set_up, trusts_device));
+        }
+        self.begin_codes(Some((set_up, trusts_device)), terminal)
+    }
+
+    pub(super) const fn end(&self, set_up: SetUp, trusts_device: bool) -> Step {
+        Step::End(Finished {
+            set_up,
+            generation: self.generation,
+            trusts_device,
+        })
+    }
+}
+
+/// Where nothing could be sent, the person chooses again, if there is a choice and they may.
+pub(super) fn choose_again(
+    begun: Result<Step, EnrolmentError>,
+    choices: Option<Choices>,
+) -> Result<Step, EnrolmentError> {
+    match (begun, choices) {
+        (Err(EnrolmentError::NotSent(unsent)), Some(choices)) => {
+            let left = choices.left.saturating_sub(1);
+            if left == 0 {
+                return Err(EnrolmentError::NotConfirmed);
+            }
+            let choices = Choices { left, ..choices };
+            Ok(ask_which(choices, &format!("{}\n", unsent.text)))
+        }
+        (begun, _) => begun,
+    }
+}
+
+fn ask_which(choices: Choices, intro: &str) -> Step {
+    let text = format!("{intro}{}", which(&choices));
+    Step::ask(&text, At::Choice(choices, CHOICES))
+}
+
+fn which(choices: &Choices) -> String {
+    let offered: Vec<_> = choices.offered.iter().map(|method| method.0).collect();
+    messages::which_method(&offered)
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use twofa_core::sent::SentCodeOutcome;
-use twofa_core::{Channel, SentCode, Timestamp};
-use twofa_delivery::{InboundSms, Step};
-use twofa_store::{SendKind, SendStart, StoreError};
+use twofa_core::{Channel, Timestamp};
+use twofa_delivery::InboundSms;
+use twofa_proto::Secret;
+use twofa_store::{SendKind, SendStart};
 
 use crate::context::Context;
 use crate::methods::candidate::Candidate;
+use crate::methods::enrolment::{Enrolling, Step, choose_again};
+use crate::methods::enrolment_state::{At, Choices, StoredCode, TextInState};
 use crate::methods::error::EnrolmentError;
 use crate::process::log;
 use crate::sending::addresses::{self, BadAddress};
@@ -27,43 +30,67 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// How much earlier than ours a provider's clock may be, in seconds.
 const CLOCK_SKEW: i64 = 120;
 
-/// Asks the person to text a code to our `number`, and finds the number that it comes from. The person may type a number
-/// instead.
-pub(super) fn ask_number(
-    context: Context<'_>,
-    number: &str,
-    terminal: &mut dyn Terminal,
-) -> Result<Candidate, EnrolmentError> {
-    let begun = context.now();
-    count_request(context)?;
-    let code = SentCode::generate(context.policy().codes, begun, codes::random_byte)
-        .map_err(StoreError::from)?;
-    let question = messages::text_us(number, code.digits());
-    let mut text = question.clone();
-    for _ in 0..LOOKS {
-        let Some(typed) = terminal.ask(text)? else {
-            break;
+impl Enrolling<'_> {
+    /// Asks the person to text a code to our `number`. The person may type a number instead.
+    pub(super) fn begin_text_in(
+        &self,
+        number: &str,
+        choices: Option<Choices>,
+    ) -> Result<Step, EnrolmentError> {
+        let context = self.context;
+        count_request(context)?;
+        let code = codes::generate(context)?;
+        let question = messages::text_us(number, code.digits());
+        let state = TextInState {
+            number: number.to_owned(),
+            question: question.clone(),
+            code: StoredCode::new(context.store(), &code)?,
+            begun: context.now().unix(),
+            looks: LOOKS,
+            choices,
         };
-        let typed = typed.expose().trim();
-        if !typed.is_empty() {
-            match addresses::read_of_user(context.policy(), Channel::Sms, typed) {
-                Ok(address) => return Ok(Candidate::typed(Channel::Sms, address)),
-                Err(bad) => text = messages::ask_again(&bad, &question),
-            }
-            continue;
-        }
-        text = match find_sender(context, &code, begun) {
-            Some(Ok(from)) => {
-                let candidate = Candidate::masked(&from);
-                // Sent at once: what follows takes its time, and a client waits only so long for a message.
-                terminal.info(messages::texted_from(&candidate.shown).into())?;
-                return Ok(candidate);
-            }
-            Some(Err(bad)) => messages::ask_again(&bad, &question),
-            None => messages::nothing_came_in(number),
-        };
+        Ok(Step::ask(&question, At::TextIn(state)))
     }
-    Err(EnrolmentError::NotConfirmed)
+
+    /// Finds the number from which the code was texted, or reads the one that was typed, and sends a code there.
+    pub(super) fn text_in_answered(
+        &mut self,
+        mut state: TextInState,
+        typed: Option<Secret>,
+        terminal: &mut dyn Terminal,
+    ) -> Result<Step, EnrolmentError> {
+        let typed = typed.ok_or(EnrolmentError::NotConfirmed)?;
+        let typed = typed.expose().trim();
+        let context = self.context;
+        let (candidate, text) = if typed.is_empty() {
+            match find_sender(context, &state) {
+                Some(Ok(from)) => {
+                    let candidate = Candidate::masked(&from);
+                    // Sent at once: what follows takes its time, and a client waits only so long for a message.
+                    terminal.info(messages::texted_from(&candidate.shown).into())?;
+                    (Some(candidate), String::new())
+                }
+                Some(Err(bad)) => (None, messages::ask_again(&bad, &state.question)),
+                None => (None, messages::nothing_came_in(&state.number)),
+            }
+        } else {
+            match addresses::read_of_user(context.policy(), Channel::Sms, typed) {
+                Ok(address) => {
+                    let candidate = Candidate::typed(Channel::Sms, address);
+                    (Some(candidate), String::new())
+                }
+                Err(bad) => (None, messages::ask_again(&bad, &state.question)),
+            }
+        };
+        if let Some(candidate) = candidate {
+            return choose_again(self.begin_code(Channel::Sms, candidate, ""), state.choices);
+        }
+        state.looks = state.looks.saturating_sub(1);
+        if state.looks == 0 {
+            return Err(EnrolmentError::NotConfirmed);
+        }
+        Ok(Step::ask(&text, At::TextIn(state)))
+    }
 }
 
 /// Each look costs a request to the provider, so asking for this counts as a code that is sent.
@@ -79,25 +106,21 @@ fn count_request(context: Context<'_>) -> Result<(), EnrolmentError> {
     }
 }
 
-/// Looks for a text message with `code` for a while. Returns the number it came from, or why that cannot be used.
-fn find_sender(
-    context: Context<'_>,
-    code: &SentCode,
-    begun: Timestamp,
-) -> Option<Result<String, BadAddress>> {
-    let since = Timestamp::from_unix(begun.unix().saturating_sub(CLOCK_SKEW));
-    let deadline = Instant::now() + LOOK_TIMEOUT;
+/// Looks for a text message with the code for a while. Returns the number it came from, or why that cannot be used.
+fn find_sender(context: Context<'_>, state: &TextInState) -> Option<Result<String, BadAddress>> {
+    let since = Timestamp::from_unix(state.begun.saturating_sub(CLOCK_SKEW));
+    let deadline = context.services.deadline_within(LOOK_TIMEOUT);
     loop {
         match context.services.sender.received(since, deadline) {
             Ok(received) => {
-                let sender = sender_of(context, code, received, since);
+                let sender = sender_of(context, &state.code, received, since);
                 if sender.is_some() {
                     return sender;
                 }
             }
             Err(error) => {
                 log::warn(&log_lines::inbox_unreadable(&error));
-                if error.step == Step::Login {
+                if error.step == twofa_delivery::Step::Login {
                     return None;
                 }
             }
@@ -112,14 +135,14 @@ fn find_sender(
 /// The sender of the one among `received` that has `code`.
 fn sender_of(
     context: Context<'_>,
-    code: &SentCode,
+    code: &StoredCode,
     received: Vec<InboundSms>,
     since: Timestamp,
 ) -> Option<Result<String, BadAddress>> {
-    let now = context.now();
+    let (store, now) = (context.store(), context.now());
     let has_code = |text: &str| {
         text.split(|c: char| !c.is_ascii_digit())
-            .any(|digits| code.compare(digits, now) == SentCodeOutcome::Right)
+            .any(|digits| code.compare(store, digits, now) == SentCodeOutcome::Right)
     };
     received
         .into_iter()

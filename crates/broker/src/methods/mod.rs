@@ -4,18 +4,19 @@
 //! prompts, and [`verify`] the only place where a code is accepted.
 //!
 //! [`enrolment`] sets up methods: an app ([`app_enrolment`]), an address once it is verified ([`address_verification`],
-//! [`inbound_sms`], [`candidate`]), and [`backup_codes`]. [`change_limit`] counts what is changed without a code, and
+//! [`inbound_sms`], [`candidate`]), and [`backup_codes`]; [`enrolment_state`] is what it remembers between two prompts. [`change_limit`] counts what is changed without a code, and
 //! [`error`] is why something was not set up.
 
 pub mod address_verification;
 pub(crate) mod app_enrolment;
-pub(crate) mod backup_codes;
+mod backup_codes;
 mod candidate;
 pub mod challenge;
 pub(crate) mod challenge_state;
 pub(crate) mod change_limit;
 mod choice;
 pub mod enrolment;
+pub(crate) mod enrolment_state;
 pub mod error;
 mod inbound_sms;
 pub mod settling;

@@ -135,7 +135,7 @@ impl Verifier<'_> {
         now: Timestamp,
     ) -> Result<AnswerOutcome, ChallengeError> {
         let why = match verdict {
-            AnswerVerdict::Right(method) => {
+            AnswerVerdict::Right(method) | AnswerVerdict::Proved(method) => {
                 let unknown = || StoreError::Damaged("an unknown method".to_owned());
                 return Ok(AnswerOutcome::Right {
                     method: method.parse().map_err(|_| unknown())?,
@@ -145,6 +145,10 @@ impl Verifier<'_> {
             }
             AnswerVerdict::Wrong(why) => *why,
             AnswerVerdict::Counted => RefusalReason::UnknownBackupCode,
+            // These are verdicts on nothing that a challenge asks for.
+            AnswerVerdict::Enrolled(_) | AnswerVerdict::Begun => {
+                return Err(StoreError::AnsweredMeanwhile.into());
+            }
         };
         // Of these, the code was right: it was typed, and works no longer.
         let was_typed = [RefusalReason::MethodRemoved, RefusalReason::AddressChanged];

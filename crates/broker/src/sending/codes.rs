@@ -80,14 +80,36 @@ impl NotSent {
     }
 }
 
-/// Sends a new code to `address`, or gives up at `deadline`. It counts against the limits whether it arrives or not. No
-/// lock is held while it travels.
+/// Sends a new code to `address`, or gives up at `deadline`.
 pub fn send(
     context: Context<'_>,
     channel: Channel,
     address: &str,
     deadline: Instant,
 ) -> Result<DispatchedCode, NotSent> {
+    let code = generate(context)?;
+    let is_late = dispatch(context, channel, address, &code, deadline)?;
+    Ok(DispatchedCode { code, is_late })
+}
+
+/// A new code, which is about to be sent.
+pub fn generate(context: Context<'_>) -> Result<SentCode, StoreError> {
+    Ok(SentCode::generate(
+        context.policy().codes,
+        context.now(),
+        random_byte,
+    )?)
+}
+
+/// Sends `code` to `address`, or gives up at `deadline`. It counts against the limits whether it arrives or not. No lock is
+/// held while it travels. Says whether no provider has confirmed in time that it took the code.
+pub fn dispatch(
+    context: Context<'_>,
+    channel: Channel,
+    address: &str,
+    code: &SentCode,
+    deadline: Instant,
+) -> Result<bool, NotSent> {
     let Context {
         account, origin, ..
     } = context;
@@ -104,9 +126,7 @@ pub fn send(
         }
         return Err(NotSent::TooMany { limit, next, now });
     }
-    let code =
-        SentCode::generate(context.policy().codes, now, random_byte).map_err(StoreError::from)?;
-    let message = Message::Code(message(context, &code, now));
+    let message = Message::Code(message(context, code, now));
     let begun = Instant::now();
     match sender.send(channel, address, &message, deadline) {
         Ok(Accepted {
@@ -127,8 +147,7 @@ pub fn send(
                 failed: names(failed),
             };
             record(context, &sent)?;
-            let is_late = false;
-            Ok(DispatchedCode { code, is_late })
+            Ok(false)
         }
         Err(undelivered) => {
             log::warn(&log_lines::undelivered(account, &undelivered));
@@ -138,8 +157,7 @@ pub fn send(
             let why = event::NotSent::Undelivered { error, failed };
             record_not_sent(context, channel, address, why)?;
             if may_have_arrived {
-                let is_late = true;
-                return Ok(DispatchedCode { code, is_late });
+                return Ok(true);
             }
             store.code_is_not_coming(account)?;
             Err(NotSent::Undelivered(channel))

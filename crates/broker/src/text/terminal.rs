@@ -57,6 +57,11 @@ pub trait Terminal {
         let _ = stage;
     }
 
+    /// What [`Self::keep`] kept and nothing has resumed yet; `None`: the request begins, or is held.
+    fn resumed(&self) -> Option<&str> {
+        None
+    }
+
     /// What [`Self::keep`] kept, with the answer to the prompt after it; `None`: the request begins, or is held.
     fn resume(&mut self) -> Option<(String, Option<Secret>)> {
         None

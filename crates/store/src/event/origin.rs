@@ -35,6 +35,8 @@ pub struct Answering {
     pub number: u32,
     /// [`Store::answer_hash`](crate::Store::answer_hash)
     pub hash: [u8; 32],
+    /// A right code proves the person and does not let them in: the conversation goes on.
+    pub goes_on: bool,
 }
 
 impl FleetHost {
@@ -103,6 +105,11 @@ impl Origin {
             source: Source::Login(login),
             host: None,
         }
+    }
+
+    /// The answer that is being worked on; `None`: there is none, or its conversation is not on record.
+    pub fn answering(&self) -> Option<&Answering> {
+        self.host.as_ref()?.answering.as_ref()
     }
 
     /// The same origin, with the uid of the person who logged in.

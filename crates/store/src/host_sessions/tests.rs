@@ -57,6 +57,7 @@ fn new<'a>(id: &'a [u8; 16], bench: &Bench) -> NewConversation<'a> {
         login: "sshd",
         state: "",
         reply: "[]",
+        is_secret: false,
         until: bench.now.after(300),
     }
 }
@@ -73,6 +74,7 @@ fn answer(bench: &Bench, store: &Store, id: [u8; 16], is_right: bool) {
         conversation: id,
         number: 1,
         hash: [0; 32],
+        goes_on: false,
     };
     store
         .change(&on("web1", WEB1, Some(answering)), bench.now, |tx| {

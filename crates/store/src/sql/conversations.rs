@@ -125,6 +125,7 @@ pub(crate) fn set_verdict(
         conversation,
         number,
         hash,
+        ..
     } = answering;
     db.must_change(
         "UPDATE conversation SET number = ?2, hash = ?3, verdict = ?4, reply = NULL, is_over = ?5, until = ?6
@@ -147,6 +148,7 @@ pub(crate) fn replace_verdict(
         conversation,
         number,
         hash,
+        ..
     } = answering;
     let changed = db.execute(
         "UPDATE conversation SET verdict = ?5, is_over = ?6, until = ?7
@@ -168,9 +170,11 @@ pub(crate) fn set_reply(
         conversation,
         number,
         hash,
+        ..
     } = answering;
     let changed = db.execute(
-        "UPDATE conversation SET number = ?2, hash = ?3, state = coalesce(?4, state), is_over = ?5, reply = ?6, until = ?7
+        "UPDATE conversation SET number = ?2, hash = ?3, state = coalesce(?4, state), is_over = ?5, reply = ?6, until = ?7,
+             verdict = CASE WHEN number = ?2 THEN verdict END
          WHERE id = ?1 AND ((number = ?2 - 1 AND reply IS NOT NULL AND is_over = 0)
                             OR (number = ?2 AND hash = ?3 AND reply IS NULL AND is_over = 0))",
         values![
@@ -184,6 +188,36 @@ pub(crate) fn set_reply(
         ],
     )?;
     Ok(changed == 1)
+}
+
+/// The same as [`find`]; nobody else changes it until the change ends.
+pub(crate) fn find_locked(
+    db: &Db<'_>,
+    id: &[u8; 16],
+) -> Result<Option<ConversationRecord>, StoreError> {
+    db.query_opt(Sql::from(FIND).locking(), values![id], record)
+}
+
+/// Records what became of an answer, and with `state` what follows from it. Whether it may is known.
+pub(crate) fn set_step(
+    db: &Db<'_>,
+    answering: &Answering,
+    verdict: &str,
+    state: Option<&str>,
+    is_over: bool,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE conversation SET number = ?2, hash = ?3, verdict = ?4, state = coalesce(?5, state), reply = NULL,
+                   is_over = ?6, until = ?7
+               WHERE id = ?1";
+    let Answering {
+        conversation,
+        number,
+        hash,
+        ..
+    } = answering;
+    let values = values![conversation, *number, hash, verdict, state, is_over, until];
+    db.execute(sql, values).map(drop)
 }
 
 /// Writes a conversation once more as it is.

@@ -6,20 +6,25 @@ use std::time::Duration;
 
 use twofa_core::Account;
 use twofa_fleet::stream::ToHost;
-use twofa_fleet::wire::ConversationId;
+use twofa_fleet::wire::{ConversationId, HostRequest};
+use twofa_store::Host;
 
 use super::IDLE_TIMEOUT;
 use super::permits::Permit;
-use super::watch::{NEWS_INTERVAL, Watcher};
-use crate::requests::connection::ANSWER_TIMEOUT;
+use crate::text::terminal::Progress;
+
+/// How long a host may take to send a message that has begun to arrive.
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// After how long a host that waits is told that there is no news. Firewalls keep the flow, and the host is known to be there.
+pub(super) const NEWS_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A connection of a host.
 #[derive(Debug)]
 pub(super) struct HostConnection {
     pub(super) link: ToHost,
     pub(super) key: [u8; 32],
-    /// The conversation that waits for an answer on it.
-    pub(super) asking: Option<ConversationId>,
+    /// What waits for an answer on it.
+    pub(super) asking: Option<Asking>,
     /// Whom the last login on it was about: what is known of them is read together with the next answer.
     pub(super) about: Option<Account>,
     /// It is the one on which the host waits for what it is to do.
@@ -65,8 +70,8 @@ impl HostConnection {
     pub(super) fn timeout(&self) -> Duration {
         match &self.watcher {
             Some(watcher) if watcher.is_waiting => NEWS_INTERVAL,
-            None if self.asking.is_some() => ANSWER_TIMEOUT,
-            _ => IDLE_TIMEOUT,
+            None => self.asking.map_or(IDLE_TIMEOUT, |asking| asking.timeout),
+            Some(_) => IDLE_TIMEOUT,
         }
     }
 
@@ -74,4 +79,45 @@ impl HostConnection {
     pub(super) fn has_arrived(&mut self) -> io::Result<bool> {
         self.link.has_arrived()
     }
+}
+
+/// A conversation that waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asking {
+    pub(super) conversation: ConversationId,
+    /// How long a person may take.
+    pub(super) timeout: Duration,
+    /// What was set up in it.
+    pub(super) progress: Progress,
+}
+
+/// What is known of a host that waits for what it is to do.
+#[derive(Debug, Default)]
+pub(super) struct Watcher {
+    /// The id of the host; empty: it has not asked yet.
+    pub(super) host: String,
+    /// The version of the rules that it has.
+    pub(super) policy: i64,
+    pub(super) version: String,
+    /// The orders that it was told on this connection and has not confirmed.
+    pub(super) told: Vec<i64>,
+    /// It is owed an answer.
+    pub(super) is_waiting: bool,
+}
+
+/// What became of a connection on which something was done.
+pub(super) enum Next {
+    /// It waits for the next message.
+    Wait(HostConnection),
+    /// This is to be done in a thread of its own.
+    Hold(HostConnection, Box<Held>),
+    /// It has ended.
+    End,
+}
+
+/// What a person on `host` does with their own record, which holds a thread.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) host: Host,
+    pub(super) request: HostRequest,
 }

@@ -2,66 +2,27 @@
 //! whose certificate has ended, is refused at once. What a message means is found in [`turns`]; what takes a thread of its own
 //! from its beginning to its end is [`held`](super::held).
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use twofa_core::Account;
-use twofa_core::text::printable;
 use twofa_fleet::stream::ToHost;
-use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer};
+use twofa_fleet::wire::{self, FromHost, FromServer};
 use twofa_proto::ConnectionError;
 use twofa_proto::codec::CodecError;
 use twofa_proto::state::State;
-use twofa_store::{Host, StoreError, deadline as store_deadline};
+use twofa_store::{StoreError, deadline as store_deadline};
 
-use super::connection::HostConnection;
-use super::held::{Held, HeldWork};
+use super::connection::{Asking, Held, HostConnection, MESSAGE_TIMEOUT, Next};
 use super::permits::Purpose;
-use super::turns::{self, Reply};
+use super::replies::{refuse, refuse_host, send};
+use super::seen::note_seen;
+use super::turns::{self, Spoken};
 use super::work::{Job, Task};
-use super::{Shared, WRITE_TIMEOUT, policy, watch};
+use super::{Shared, policy, watch};
 use crate::context::Services;
 use crate::fleet::marks;
-use crate::process::log;
 use crate::requests::broker::Broker;
-use crate::requests::connection::ANSWER_TIMEOUT;
-use crate::text::messages::{self, endings, reasons};
-use crate::text::terminal::Progress;
-
-/// How long a host may take to send a message that has begun to arrive.
-pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often at most it is noted that somebody logs in on a host.
-const SEEN_INTERVAL: Duration = Duration::from_secs(60);
-/// Characters of a host's version that are kept at most.
-const MAX_VERSION: usize = 32;
-
-/// When it was noted of each host that somebody logs in there.
-#[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<HashMap<String, Instant>>);
-
-impl Seen {
-    fn is_due(&self, host: &str) -> bool {
-        let now = Instant::now();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|_, at| now.saturating_duration_since(*at) < SEEN_INTERVAL);
-        let is_due = !seen.contains_key(host);
-        if is_due {
-            seen.insert(host.to_owned(), now);
-        }
-        is_due
-    }
-}
-
-/// What became of a connection on which something was done.
-pub(super) enum Next {
-    /// It waits for the next message.
-    Wait(HostConnection),
-    /// This is to be done in a thread of its own.
-    Hold(HostConnection, Box<Held>),
-    /// It has ended.
-    End,
-}
+use crate::text::messages::{self, endings};
 
 /// Works on one message of a host, and replies.
 pub(super) fn serve(shared: &Shared, job: Job) -> Next {
@@ -81,10 +42,10 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
         ..
     } = &mut connection;
     if task == Task::TimeOut {
-        *asking = None;
-        return match time_out(link) {
-            Ok(()) => Next::Wait(connection),
-            Err(_) => Next::End,
+        let timed_out = asking.take().map(|asking| time_out(link, &asking));
+        return match timed_out {
+            Some(Ok(())) => Next::Wait(connection),
+            Some(Err(_)) | None => Next::End,
         };
     }
     link.set_deadline(Instant::now() + MESSAGE_TIMEOUT);
@@ -130,24 +91,24 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
 
 /// What became of a message.
 enum Replied {
-    /// This conversation waits for an answer, if any does.
-    Asked(Option<ConversationId>),
+    /// This waits for an answer, if anything does.
+    Asked(Option<Asking>),
     Held(Box<Held>),
 }
 
 /// Whether the message may come where `asking` waits for an answer.
-fn is_in_turn(message: &FromHost, asking: Option<ConversationId>) -> bool {
+fn is_in_turn(message: &FromHost, asking: Option<Asking>) -> bool {
     match (message, asking) {
         (FromHost::Login(_) | FromHost::Resume(_) | FromHost::Own(_), None) => true,
-        (FromHost::Answer(answer), Some(asking)) => answer.conversation == asking,
+        (FromHost::Answer(answer), Some(asking)) => answer.conversation == asking.conversation,
         _ => false,
     }
 }
 
 /// Ends a conversation whose prompt was not answered. Its row ends by itself.
-fn time_out(link: &mut ToHost) -> Result<(), ConnectionError> {
-    let text = endings::login_timed_out(ANSWER_TIMEOUT, Progress::default());
-    let why = endings::why_timed_out(ANSWER_TIMEOUT);
+fn time_out(link: &mut ToHost, asking: &Asking) -> Result<(), ConnectionError> {
+    let text = endings::login_timed_out(asking.timeout, asking.progress);
+    let why = endings::why_timed_out(asking.timeout);
     refuse(link, State::Asking, &text, wire::Verdict::NoAnswer, &why)
 }
 
@@ -187,16 +148,13 @@ fn reply_to(
     let about = about.as_ref();
     let replied =
         store_deadline::within(deadline, || reply(shared, services, (key, about), message));
-    let said = match replied {
-        Ok(Reply::Say(said)) => said,
-        Ok(Reply::Hold(host)) => {
-            let work = match message {
-                FromHost::Login(login) => HeldWork::Login(login.clone()),
-                FromHost::Own(request) => HeldWork::Own(request.clone()),
-                _ => return Err(CodecError::Aborted.into()),
-            };
-            return Ok(Replied::Held(Box::new(Held { host: *host, work })));
-        }
+    let Spoken {
+        said,
+        timeout,
+        progress,
+    } = match replied {
+        Ok(Reply::Say(spoken)) => spoken,
+        Ok(Reply::Hold(held)) => return Ok(Replied::Held(held)),
         Err(error) => {
             return refuse_host(link, state, &error).map(|()| Replied::Asked(None));
         }
@@ -205,7 +163,19 @@ fn reply_to(
         send(link, &mut state, message)?;
     }
     let is_asking = state == State::Asking;
-    Ok(Replied::Asked(is_asking.then_some(conversation)))
+    Ok(Replied::Asked(is_asking.then_some(Asking {
+        conversation,
+        timeout,
+        progress,
+    })))
+}
+
+/// What follows from a message of a host.
+enum Reply {
+    /// This is said.
+    Say(Spoken),
+    /// This takes a thread that is held.
+    Hold(Box<Held>),
 }
 
 fn reply(
@@ -218,7 +188,7 @@ fn reply(
         FromHost::Login(login) => {
             // What is decided from is read afterwards.
             let Some(_seat) = shared.seats.wait(key, &login.user, turns::until(services)) else {
-                return Ok(Reply::Say(turns::too_many()));
+                return Ok(Reply::Say(turns::too_many().into()));
             };
             let seen = login.seen.map(marks::from_the_wire);
             let account = turns::account(login);
@@ -231,7 +201,7 @@ fn reply(
                 at_hand: Some(&at_hand),
                 ..services
             };
-            turns::begin(services, key, host, login)
+            turns::begin(services, key, host, login).map(Reply::Say)
         }
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
             turns::go_on(services, &shared.seats, key, about, answer).map(Reply::Say)
@@ -240,10 +210,11 @@ fn reply(
             let host = services.store.host_by_key(&key, services.now())?;
             check_seen(services, request.seen.as_ref())?;
             note_seen(shared, services, &host, &request.version);
-            Ok(Reply::Hold(Box::new(host)))
+            let request = request.clone();
+            Ok(Reply::Hold(Box::new(Held { host, request })))
         }
         // It is no message of a conversation.
-        FromHost::Policy { .. } => Ok(Reply::Say(Vec::new())),
+        FromHost::Policy { .. } => Ok(Reply::Say(Vec::new().into())),
     }
 }
 
@@ -252,55 +223,4 @@ fn check_seen(services: Services<'_>, seen: Option<&wire::Mark>) -> Result<(), S
     seen.map_or(Ok(()), |seen| {
         services.store.check_mark(&marks::from_the_wire(*seen))
     })
-}
-
-/// Notes now and then that the host is there.
-pub(super) fn note_seen(shared: &Shared, services: Services<'_>, host: &Host, version: &str) {
-    if shared.seen.is_due(&host.id) {
-        // Only a listing shows it.
-        let version: String = printable(version).chars().take(MAX_VERSION).collect();
-        let _ = services
-            .store
-            .note_host_seen(&host.id, &version, services.now());
-    }
-}
-
-pub(super) fn send(
-    link: &mut ToHost,
-    state: &mut State,
-    message: &FromServer,
-) -> Result<(), ConnectionError> {
-    *state = state.after(message.kind())?;
-    link.set_deadline(Instant::now() + WRITE_TIMEOUT);
-    Ok(link.send(message)?)
-}
-
-/// Ends the conversation of a host that is not one of the fleet now, and with it the connection.
-pub(super) fn refuse_host(
-    link: &mut ToHost,
-    state: State,
-    error: &StoreError,
-) -> Result<(), ConnectionError> {
-    let (text, verdict) = match error {
-        StoreError::HostRefused => (messages::HOST_REFUSED, wire::Verdict::Denied),
-        _ => (messages::UNAVAILABLE, wire::Verdict::Unavailable),
-    };
-    log::warn(&reasons::host_refused(error));
-    refuse(link, state, text, verdict, &error.to_string())?;
-    Err(CodecError::Aborted.into())
-}
-
-pub(super) fn refuse(
-    link: &mut ToHost,
-    mut state: State,
-    text: &str,
-    verdict: wire::Verdict,
-    why: &str,
-) -> Result<(), ConnectionError> {
-    if state == State::Opened {
-        send(link, &mut state, &FromServer::Accepted(None))?;
-    }
-    send(link, &mut state, &FromServer::Error(text.to_owned()))?;
-    let why = why.to_owned();
-    send(link, &mut state, &FromServer::Done { verdict, why })
 }

@@ -1,55 +1,27 @@
-//! What holds a thread from its beginning to its end: a login in which a method is set up, and what a person does with their
-//! own record. Both ask several questions, between which more than a challenge must be remembered. They have few permits.
+//! What holds a thread from its beginning to its end: what a person does with their own record. It has few permits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Timestamp};
 use twofa_fleet::stream::ToHost;
-use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer, HostLogin, HostRequest};
+use twofa_fleet::wire::{self, ConversationId, FromHost, FromServer, HostRequest};
 use twofa_proto::codec::CodecError;
 use twofa_proto::state::State;
 use twofa_proto::{ConnectionError, Prompt, Secret};
 use twofa_store::{Host, Store, StoreError};
 
-use super::connection::HostConnection;
-use super::conversation::{refuse, refuse_host, send};
+use super::connection::{Held, HostConnection};
 use super::permits::{Permit, Permits, Purpose};
+use super::replies::{refuse, refuse_host, send};
 use super::{Shared, turns};
 use crate::context::Services;
 use crate::fleet::own_record;
 use crate::identity::relayed::RelayedPeer;
 use crate::requests::connection::{ANSWER_TIMEOUT, ENROLMENT_TIMEOUT};
-use crate::requests::login::{RelayedLogin, Served, serve_relayed};
 use crate::requests::manage;
 use crate::text::messages::{self, endings, reasons};
 use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
-
-/// What is held.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) host: Host,
-    pub(super) work: HeldWork,
-}
-
-/// What is done in it.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "it is boxed")]
-pub(super) enum HeldWork {
-    /// A login in which a method is set up.
-    Login(HostLogin),
-    /// What a person does with their own record.
-    Own(HostRequest),
-}
-
-impl HeldWork {
-    const fn conversation(&self) -> ConversationId {
-        match self {
-            Self::Login(login) => login.conversation,
-            Self::Own(request) => request.conversation,
-        }
-    }
-}
 
 /// Serves what is held, on this thread, until it ends. `None`: the connection has ended with it.
 pub(super) fn hold(
@@ -57,7 +29,7 @@ pub(super) fn hold(
     mut connection: HostConnection,
     held: Held,
 ) -> Option<HostConnection> {
-    let Held { host, work } = held;
+    let Held { host, request } = held;
     let HostConnection { link, key, .. } = &mut connection;
     let Some(_held) = shared.permits.acquire(Purpose::Held(*key)) else {
         let verdict = wire::Verdict::Unavailable;
@@ -69,7 +41,7 @@ pub(super) fn hold(
     let services = broker.services();
     let mut terminal = HostTerminal {
         link,
-        conversation: work.conversation(),
+        conversation: request.conversation,
         state: State::Working,
         store: services.store,
         clock: services.clock,
@@ -80,41 +52,12 @@ pub(super) fn hold(
         progress: Progress::default(),
         ended: None,
     };
-    let end = match &work {
-        HeldWork::Login(login) => log_in(services, host, *key, login, &mut terminal),
-        HeldWork::Own(request) => Ok(serve_own(services, host, *key, request, &mut terminal)),
-    };
-    let finished = end.and_then(|end| terminal.finish(&end));
+    let end = serve_own(services, host, *key, &request, &mut terminal);
+    let finished = terminal.finish(&end);
     if services.store.may_have_notices() {
         shared.notices.wake();
     }
     finished.is_ok().then_some(connection)
-}
-
-fn log_in(
-    services: Services<'_>,
-    host: Host,
-    key: [u8; 32],
-    login: &HostLogin,
-    terminal: &mut HostTerminal<'_>,
-) -> Result<FromServer, ConnectionError> {
-    let out_of_turn = || ConnectionError::from(CodecError::Aborted);
-    let (request, account) = turns::read(login);
-    let relayed = turns::relayed(&request, &account, login).ok_or_else(out_of_turn)?;
-    let relayed = RelayedLogin {
-        may_hold: true,
-        ..relayed
-    };
-    let id = host.id.clone();
-    let peer = RelayedPeer::new(host, key, login.asked_by);
-    match serve_relayed(services, &peer, relayed, terminal) {
-        Served::Done(done) | Served::Failed(done) => {
-            let end = turns::done_on_the_wire(done);
-            turns::note_passed(services, &peer, &id, login, std::slice::from_ref(&end));
-            Ok(end)
-        }
-        Served::Asked | Served::MustHold | Served::AnsweredMeanwhile => Err(out_of_turn()),
-    }
 }
 
 fn serve_own(

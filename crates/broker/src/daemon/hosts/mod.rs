@@ -8,7 +8,7 @@
 //!
 //! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
-//! ([`mod@work`]). Only setting up a method, and what a person does with their own record, is [`held`] by a thread.
+//! ([`mod@work`]). Only what a person does with their own record is [`held`] by a thread.
 
 mod altered;
 mod connection;
@@ -19,7 +19,9 @@ mod join;
 mod own_row;
 mod permits;
 mod policy;
+mod replies;
 mod seats;
+mod seen;
 mod server_join;
 mod silence;
 #[cfg(test)]
@@ -42,8 +44,7 @@ use twofa_fleet::tls::{self, ServerCertificates};
 use twofa_fleet::{PORT, certificate};
 use twofa_store::Location;
 
-use self::connection::HostConnection;
-use self::conversation::Next;
+use self::connection::{HostConnection, Next};
 use self::permits::{Permits, Purpose};
 use self::seats::Seats;
 use self::silence::Listening;
@@ -84,7 +85,7 @@ struct Shared {
     permits: Arc<Permits>,
     seats: Seats,
     notices: Arc<Wakeup>,
-    seen: conversation::Seen,
+    seen: seen::Seen,
     policy: policy::SignedPolicy,
     waiting: Waiting,
     queue: Arc<WorkQueue>,
@@ -128,7 +129,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
         permits: Arc::default(),
         seats: Seats::default(),
         notices: notices.clone(),
-        seen: conversation::Seen::default(),
+        seen: seen::Seen::default(),
         policy: policy::SignedPolicy::default(),
         waiting: Waiting::new()?,
         queue: Arc::default(),

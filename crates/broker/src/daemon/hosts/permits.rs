@@ -12,7 +12,7 @@ const MAX_HANDSHAKES: usize = 64;
 const MAX_OF_A_HOST: usize = 4_096;
 /// Connections of all hosts.
 pub(super) const MAX_OF_ALL: usize = 24_576;
-/// Logins of one host in which a method is set up, each of which holds a thread.
+/// Changes by people of their own records on one host, each of which holds a thread.
 const MAX_HELD_OF_A_HOST: usize = 16;
 /// The same of all hosts.
 const MAX_HELD: usize = 256;
@@ -26,7 +26,7 @@ pub(super) enum Purpose {
     Handshake,
     /// A connection of the host whose certificate has this key.
     Host([u8; 32]),
-    /// A login of the host with this key in which a method is set up.
+    /// A change of somebody's own record on the host with this key.
     Held([u8; 32]),
     /// A message that is being worked on.
     Deciding,

@@ -1,3 +1,4 @@
+mod enrolling;
 mod own_record;
 mod seats;
 mod stolen;
@@ -81,7 +82,7 @@ impl Server {
             seats: Seats::default(),
             notices: Arc::default(),
             policy: policy::SignedPolicy::default(),
-            seen: conversation::Seen::default(),
+            seen: seen::Seen::default(),
             waiting: Waiting::new().unwrap(),
             queue: Arc::default(),
         });
@@ -109,7 +110,7 @@ impl Server {
             permits: Arc::default(),
             seats: Seats::default(),
             notices: Arc::default(),
-            seen: conversation::Seen::default(),
+            seen: seen::Seen::default(),
             waiting: Waiting::new().unwrap(),
             queue: Arc::default(),
             policy: policy::SignedPolicy::default(),
@@ -150,11 +151,15 @@ impl Server {
     }
 
     fn add(&self, name: &str, token: [u8; 32], at: Timestamp) -> Issued {
+        self.add_with(name, token, HostRights::default(), at)
+    }
+
+    fn add_with(&self, name: &str, token: [u8; 32], rights: HostRights, at: Timestamp) -> Issued {
         let id = Id::random().unwrap();
         let new = NewHost {
             id: id.to_string(),
             name: name.into(),
-            rights: HostRights::default(),
+            rights,
             token,
         };
         let origin = Origin::command_line(0);

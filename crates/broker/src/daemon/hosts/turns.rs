@@ -16,17 +16,20 @@ use twofa_store::{
     AnswerVerdict, Answering, Conversation, Host, NewConversation, OfAnswer, Origin, Store,
     StoreError, Turn,
 };
+use zeroize::Zeroizing;
 
 use super::seats::{Seat, Seats};
 use crate::context::Services;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::relayed::{AnswerTurn, RelayedPeer};
+use crate::methods::enrolment::EnrolmentState;
 use crate::process::log;
-use crate::requests::connection::ANSWER_TIMEOUT;
+use crate::requests::connection::{ANSWER_TIMEOUT, ENROLMENT_TIMEOUT};
 use crate::requests::login::{
     Exchange, RelayedLogin, Said, Served, record_given_up, serve_relayed,
 };
 use crate::text::messages::{self, log_lines, reasons};
+use crate::text::terminal::Progress;
 
 /// How often an answer is looked up again because another server has it too.
 const READS: u32 = 5;
@@ -35,13 +38,42 @@ const SWEPT_AT_ONCE: u32 = 500;
 /// For how long they are swept away before what else is to be done has its turn.
 const SWEEPING: Duration = Duration::from_secs(10);
 
-/// What follows from a message of a host.
+/// What is said in reply to a message of a host.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) struct Spoken {
     /// These messages, of which the last is a prompt or the end.
-    Say(Vec<FromServer>),
-    /// A method is to be set up, which takes a process that is held.
-    Hold(Box<Host>),
+    pub(super) said: Vec<FromServer>,
+    /// How long the prompt can be answered.
+    pub(super) timeout: Duration,
+    /// What has been set up.
+    pub(super) progress: Progress,
+}
+
+impl From<Vec<FromServer>> for Spoken {
+    fn from(said: Vec<FromServer>) -> Self {
+        Self::new(said, "")
+    }
+}
+
+impl Spoken {
+    /// What is said where the answer needs this `state`.
+    fn new(said: Vec<FromServer>, state: &str) -> Self {
+        let enrolment = EnrolmentState::read(state);
+        Self {
+            said,
+            timeout: timeout(state),
+            progress: enrolment.map(|it| it.progress()).unwrap_or_default(),
+        }
+    }
+}
+
+/// How long a person may take at the prompt of which `state` was kept.
+fn timeout(state: &str) -> Duration {
+    if EnrolmentState::is_one(state) {
+        ENROLMENT_TIMEOUT
+    } else {
+        ANSWER_TIMEOUT
+    }
 }
 
 /// A login on the host whose certificate has `key`.
@@ -50,51 +82,52 @@ pub(super) fn begin(
     key: [u8; 32],
     host: Host,
     login: &HostLogin,
-) -> Result<Reply, StoreError> {
+) -> Result<Spoken, StoreError> {
     if login.is_again {
         let found = services
             .store
             .conversation(&login.conversation, &key, services.now())?;
         if let Some(found) = found {
-            return Ok(Reply::Say(repeated_login(&found, login)));
+            return Ok(Spoken::new(repeated_login(&found, login), &found.state));
         }
     }
     let (request, account) = read(login);
     let Some(relayed) = relayed(&request, &account, login) else {
-        return Ok(Reply::Say(over()));
+        return Ok(over().into());
     };
     let id = host.id.clone();
-    let peer = RelayedPeer::new(host.clone(), key, login.asked_by);
+    let peer = RelayedPeer::new(host, key, login.asked_by);
     let mut exchange = Exchange::default();
     let done = match serve_relayed(services, &peer, relayed, &mut exchange) {
-        Served::MustHold => return Ok(Reply::Hold(Box::new(host))),
         Served::Asked => None,
         Served::Done(done) | Served::Failed(done) => Some(done),
-        Served::AnsweredMeanwhile => return Ok(Reply::Say(over())),
+        Served::AnsweredMeanwhile => return Ok(over().into()),
     };
     let (state, said) = said(exchange, done);
     if state.is_none() {
         note_passed(services, &peer, &id, login, &said);
     }
-    if let Some(state) = state {
+    if let Some(state) = &state {
         let new = NewConversation {
             id: &login.conversation,
             host: &id,
             account: &account.name,
             login: &to_text(login)?,
-            state: &state,
+            state,
             reply: &to_text(&said)?,
-            until: end_of_prompt(services.now()),
+            is_secret: EnrolmentState::is_one(state),
+            until: end_of_prompt(state, services.now()),
         };
         let origin = origin(&peer);
         if !services
             .store
             .begin_conversation(new, &origin, services.now())?
         {
-            return Ok(Reply::Say(too_many()));
+            return Ok(too_many().into());
         }
     }
-    Ok(Reply::Say(said))
+    let state = state.unwrap_or_default();
+    Ok(Spoken::new(said, &state))
 }
 
 /// Notes a login that passed with no conversation that is on record, so that its host can report its session. It passes
@@ -124,6 +157,7 @@ pub(super) fn note_passed(
         login: &described,
         state: "",
         reply: &reply,
+        is_secret: false,
         until: now,
     };
     let noted = services
@@ -163,7 +197,7 @@ pub(super) fn go_on(
     key: [u8; 32],
     about: Option<&Account>,
     answer: &HostAnswer,
-) -> Result<Vec<FromServer>, StoreError> {
+) -> Result<Spoken, StoreError> {
     let HostAnswer {
         conversation,
         number,
@@ -175,13 +209,14 @@ pub(super) fn go_on(
         conversation,
         number,
         hash: store.answer_hash(&conversation, number, typed),
+        goes_on: false,
     };
     let mut likely = about.cloned();
     for _ in 0..READS {
         // What is decided from is read once there is a seat.
         let _seat = match seat_for(services, seats, key, likely.as_ref()) {
             Ok(seat) => seat,
-            Err(none) => return Ok(none),
+            Err(none) => return Ok(none.into()),
         };
         let account_of = |found: &Conversation| Some(account(&from_text(&found.login).ok()?));
         let now = services.now();
@@ -191,7 +226,7 @@ pub(super) fn go_on(
             at_hand,
         } = store.read_for_answer(&key, &conversation, likely.as_ref(), account_of, now)?;
         let Some(found) = found else {
-            return Ok(over());
+            return Ok(over().into());
         };
         let services = Services {
             at_hand: at_hand.as_ref(),
@@ -201,12 +236,13 @@ pub(super) fn go_on(
         let is_next =
             number.checked_sub(1) == Some(found.number) && found.reply.is_some() && !found.is_over;
         match &found.reply {
-            Some(reply) if is_same => return from_text(reply),
+            Some(reply) if is_same => return Ok(Spoken::new(from_text(reply)?, &found.state)),
             None if is_same => confirm(store, &conversation, &found)?,
             _ if is_next => {}
             // Another answer has this number, or the conversation is elsewhere.
-            _ => return Ok(over()),
+            _ => return Ok(over().into()),
         }
+        check_sealed(&found)?;
         let login: HostLogin = from_text(&found.login)?;
         let of_login = account(&login);
         if likely.as_ref() != Some(&of_login) {
@@ -223,12 +259,24 @@ pub(super) fn go_on(
             return Ok(said);
         }
     }
-    Ok(over())
+    Ok(over().into())
 }
 
-/// Returns when a verdict that lets in is durable, which was read because its reply was lost or could not be given.
+/// Only a server can seal, and what is set up goes on from what a server has sealed.
+fn check_sealed(found: &Conversation) -> Result<(), StoreError> {
+    if EnrolmentState::is_one(&found.state) && !found.is_secret {
+        let what = "an enrolment is not sealed".to_owned();
+        return Err(StoreError::Damaged(what));
+    }
+    Ok(())
+}
+
+/// Returns when a verdict on a right answer is durable, which was read because its reply was lost or could not be given.
 fn confirm(store: &Store, id: &ConversationId, found: &Conversation) -> Result<(), StoreError> {
-    if matches!(found.verdict, Some(AnswerVerdict::Right(_))) {
+    if !matches!(
+        found.verdict,
+        Some(AnswerVerdict::Wrong(_) | AnswerVerdict::Counted) | None
+    ) {
         store.confirm_verdict(id)?;
     }
     Ok(())
@@ -254,17 +302,15 @@ fn answer_once(
     login: &HostLogin,
     state: &str,
     answer: &HostAnswer,
-) -> Result<Option<Vec<FromServer>>, StoreError> {
+) -> Result<Option<Spoken>, StoreError> {
     let (request, account) = read(login);
     let Some(relayed) = relayed(&request, &account, login) else {
-        return Ok(Some(over()));
+        return Ok(Some(over().into()));
     };
     let mut exchange = Exchange::answer(state, answer.answer.clone());
     let done = match serve_relayed(services, peer, relayed, &mut exchange) {
         Served::AnsweredMeanwhile => return Ok(None),
-        // Nothing was set up when the person was asked.
-        Served::MustHold => return Ok(Some(over())),
-        Served::Failed(done) => return Ok(Some(said(exchange, Some(done)).1)),
+        Served::Failed(done) => return Ok(Some(said(exchange, Some(done)).1.into())),
         Served::Asked => None,
         Served::Done(done) => Some(done),
     };
@@ -272,20 +318,23 @@ fn answer_once(
     let (state, said) = said(exchange, done);
     // That it has passed is on record with its verdict.
     if is_passed {
-        return Ok(Some(said));
+        return Ok(Some(said.into()));
     }
     let Some(turn) = peer.turn.as_ref() else {
         return Ok(None);
     };
     let now = services.now();
+    let next = state.as_ref().map(|state| state.as_str());
+    let until = end_of_prompt(next.unwrap_or_default(), now);
     let turn = Turn {
         answering: &turn.answering,
-        state: state.as_deref(),
+        state: next,
         reply: &to_text(&said)?,
-        until: end_of_prompt(now),
+        is_secret: next.is_some_and(EnrolmentState::is_one),
+        until,
     };
     let is_recorded = services.store.end_turn(turn, &origin(peer), now)?;
-    Ok(is_recorded.then_some(said))
+    Ok(is_recorded.then(|| Spoken::new(said, next.unwrap_or_default())))
 }
 
 /// Removes what has ended, and records who left a login at its prompt. Says whether nothing is left.
@@ -318,7 +367,11 @@ fn record_one(
 ) -> Result<(), StoreError> {
     let host = services.store.host_by_key(&key, services.now())?;
     let login: HostLogin = from_text(&conversation.login)?;
-    if Exchange::has_failed(&conversation.state) || conversation.verdict.is_some() {
+    let has_failed = match conversation.verdict {
+        Some(AnswerVerdict::Wrong(_) | AnswerVerdict::Counted) => true,
+        _ => Exchange::has_failed(&conversation.state),
+    };
+    if has_failed {
         return Ok(());
     }
     let (request, account) = read(&login);
@@ -376,12 +429,11 @@ pub(super) fn relayed<'a>(
             wire::FirstFactor::Unknown => FirstFactor::Unknown,
         },
         is_sshd: login.is_sshd,
-        may_hold: false,
     })
 }
 
 /// What is said on the wire, and the state that the answer needs; `None`: the conversation is over.
-fn said(exchange: Exchange, done: Option<Done>) -> (Option<String>, Vec<FromServer>) {
+fn said(exchange: Exchange, done: Option<Done>) -> (Option<Zeroizing<String>>, Vec<FromServer>) {
     let said = exchange.said.into_iter().map(|said| match said {
         Said::Info(text) => FromServer::Info(text),
         Said::Error(text) => FromServer::Error(text),
@@ -486,13 +538,15 @@ fn origin(peer: &RelayedPeer) -> Origin {
     Origin::login(peer.asked_by, LoginOrigin::default()).on_host(peer.origin())
 }
 
-/// Until when a prompt that is shown at `now` can be answered.
-fn end_of_prompt(now: Timestamp) -> Timestamp {
-    now.after(ANSWER_TIMEOUT.as_secs())
+/// Until when a prompt that is shown at `now` can be answered, of which `state` was kept.
+fn end_of_prompt(state: &str, now: Timestamp) -> Timestamp {
+    now.after(timeout(state).as_secs())
 }
 
-fn to_text(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Other(error.to_string()))
+/// It as text, which may show a key.
+fn to_text(value: &impl Serialize) -> Result<Zeroizing<String>, StoreError> {
+    let text = serde_json::to_string(value).map(Zeroizing::new);
+    text.map_err(|error| StoreError::Other(error.to_string()))
 }
 
 fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {

@@ -15,9 +15,9 @@ use twofa_fleet::wire::{EndOrder, FromWatcher, HostLogin, ToWatcher, WatchReport
 use twofa_store::event::LoginOrigin;
 use twofa_store::{HostReport, HostSessionLogin, Origin, StoreError};
 
-use super::connection::HostConnection;
-use super::conversation::{MESSAGE_TIMEOUT, Next, note_seen};
+use super::connection::{HostConnection, MESSAGE_TIMEOUT, Next, Watcher};
 use super::permits::Purpose;
+use super::seen::note_seen;
 use super::work::{Job, Task};
 use super::{STACK_BYTES, Shared, WRITE_TIMEOUT};
 use crate::identity::relayed::RelayedPeer;
@@ -26,23 +26,6 @@ use crate::text::messages::{log_lines, reasons};
 
 /// How often it is looked at whether there is news.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// After how long a host that waits is told that there is none. Firewalls keep the flow, and the host is known to be there.
-pub(super) const NEWS_INTERVAL: Duration = Duration::from_secs(15);
-
-/// What is known of a host that waits for what it is to do.
-#[derive(Debug, Default)]
-pub(super) struct Watcher {
-    /// The id of the host; empty: it has not asked yet.
-    host: String,
-    /// The version of the rules that it has.
-    policy: i64,
-    version: String,
-    /// The orders that it was told on this connection and has not confirmed.
-    told: Vec<i64>,
-    /// It is owed an answer.
-    pub(super) is_waiting: bool,
-}
-
 /// What is new, to see which hosts it concerns.
 struct Changes {
     policy: i64,

@@ -1,4 +1,6 @@
 use super::*;
+use crate::methods::enrolment::Finished;
+use crate::methods::enrolment_state::Wish;
 use crate::testing::{Bench, ScriptedTerminal, clock, pass};
 use twofa_delivery::InboundSms;
 use twofa_store::Origin;
@@ -18,7 +20,12 @@ fn verify(
         origin: &origin,
         ..bench.context(&person)
     };
-    let result = verify_address(context, channel, given, "", terminal);
+    let mut enrolling = Enrolling::new(context, Wish::Address);
+    let result = enrolling
+        .begin_address(channel, given, None, "", terminal)
+        .and_then(|step| enrolling.run(step, terminal))
+        .and_then(Finished::verified)
+        .map(|(_, verified)| verified);
     let user = bench.person().snapshot.user;
     let is_kept = user.contacts[channel]
         .as_ref()

@@ -1,25 +1,24 @@
 //! A login in which a method must be set up first. The first code of the new method is the one that lets the person in.
 
 use twofa_core::{Decision, Denial};
-use twofa_proto::codec::CodecError;
-use twofa_proto::{ConnectionError, Prompt, Secret, Verdict};
+use twofa_proto::Verdict;
 use twofa_store::event::RefusalReason;
-use twofa_store::{Settlement, StoreError, Tally};
+use twofa_store::{AnswerVerdict, Settlement, StoreError, Tally};
 
-use super::challenge::conclude;
-use super::invitation;
+use super::challenge;
+use super::invitation::{self, InvitationState};
 use super::origin;
 use super::outcome::LoginOutcome;
 use super::request::{self, LoginError, LoginRequest};
 use crate::context::Context;
 use crate::identity::person::{Person, PersonError};
 use crate::methods::challenge::{Accepted, Challenge, ChallengeOutcome};
-use crate::methods::enrolment::{self, FirstMethod};
+use crate::methods::enrolment::{self, EnrolmentState, FirstMethod};
 use crate::methods::error::EnrolmentError;
 use crate::sending::codes::Unsent;
 use crate::text::events;
 use crate::text::messages::{self, reasons};
-use crate::text::terminal::{Progress, Stage, Terminal, TerminalClosed};
+use crate::text::terminal::Terminal;
 
 /// Whether the client answers prompts. One that probably does not is asked first, and nothing is begun unless it does.
 pub(super) fn can_begin(
@@ -48,16 +47,101 @@ pub(super) fn enrol(
     }
     if request.needs_invitation
         && !is_proved
-        && let Some(refused) = invitation::ask(request, terminal)?
+        && let Some(refused) = invitation::ask(request, None, terminal)?
     {
         return Ok(refused);
     }
-    let mut answering = AnsweringTerminal::new(terminal);
+    begin(request, is_proved, intro, terminal)
+}
+
+fn begin(
+    request: &LoginRequest<'_>,
+    is_proved: bool,
+    intro: &str,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
     let with_hint = request
         .trust_hint
         .map(|hint| messages::with_trust_hint(intro, hint));
     let intro = with_hint.as_deref().unwrap_or(intro);
-    match enrolment::enrol_first(request.context, is_proved, intro, &mut answering) {
+    conclude(
+        request,
+        enrolment::enrol_first(request.context, is_proved, intro, terminal),
+        terminal,
+    )
+}
+
+/// Where a login stands in which a method is set up, with what was typed.
+pub(super) enum Resumed {
+    Invitation(InvitationState),
+    Enrolment(Box<EnrolmentState>),
+}
+
+impl Resumed {
+    /// What `terminal` goes on with; `None`: a method is not being set up.
+    pub(super) fn find(terminal: &dyn Terminal) -> Result<Option<Self>, StoreError> {
+        let Some(state) = terminal.resumed() else {
+            return Ok(None);
+        };
+        if let Some(state) = InvitationState::read(state) {
+            return Ok(Some(Self::Invitation(state)));
+        }
+        if !EnrolmentState::is_one(state) {
+            return Ok(None);
+        }
+        let damaged = || StoreError::Damaged("the state of an enrolment".to_owned());
+        let state = EnrolmentState::read(state).ok_or_else(damaged)?;
+        Ok(Some(Self::Enrolment(Box::new(state))))
+    }
+}
+
+/// Goes on with the login of a user who was being guided through enrolment. That it still may be done was found again.
+pub(super) fn go_on(
+    request: &LoginRequest<'_>,
+    resumed: Resumed,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let verdict = request.asker.turn().and_then(|turn| turn.verdict.as_ref());
+    let is_enrolled = match &resumed {
+        Resumed::Invitation(_) => false,
+        Resumed::Enrolment(state) => {
+            if let (Some(AnswerVerdict::Right(_)), Some(by)) = (verdict, state.proof()) {
+                return Ok(request.passed(events::proof(&by), true));
+            }
+            state.is_enrolled() || matches!(verdict, Some(AnswerVerdict::Enrolled(_)))
+        }
+    };
+    match request.decision {
+        Decision::Deny(denial) => return request.deny(denial, terminal),
+        Decision::Enrol | Decision::Replace => {}
+        _ if is_enrolled => {}
+        // Nothing is enrolled by what was decided before the answer was typed.
+        _ => return changed_meanwhile(request, terminal),
+    }
+    let typed = terminal.resume().and_then(|(_, typed)| typed);
+    match resumed {
+        Resumed::Invitation(state) => {
+            if let Some(refused) = invitation::ask(request, Some((state, typed)), terminal)? {
+                return Ok(refused);
+            }
+            let intro = messages::must_enrol(&request.context.application());
+            begin(request, false, &intro, terminal)
+        }
+        Resumed::Enrolment(state) => {
+            let enrolled =
+                enrolment::resume_first(request.context, *state, typed, verdict, terminal);
+            conclude(request, enrolled, terminal)
+        }
+    }
+}
+
+/// Lets in whoever has set up a method.
+fn conclude(
+    request: &LoginRequest<'_>,
+    enrolled: Result<FirstMethod, EnrolmentError>,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    match enrolled {
         Ok(first) => pass(request, first, terminal),
         Err(error) => refuse(request, error, terminal),
     }
@@ -83,7 +167,7 @@ pub(super) fn replace(
     let intro = messages::prove_first(&context.application());
     match challenge.ask(&intro, terminal)? {
         ChallengeOutcome::Passed { .. } => {}
-        outcome => return conclude(request, outcome, terminal),
+        outcome => return challenge::conclude(request, outcome, terminal),
     }
     let fresh = Person::load(context.store(), context.account)?;
     let source = origin::for_exemptions(request.asker, request.login);
@@ -176,44 +260,4 @@ fn changed_meanwhile(
     let why = request.record_refusal(RefusalReason::MethodsChanged)?;
     let outcome = LoginOutcome::new(Verdict::Denied, why);
     request::refuse(messages::CHANGED_MEANWHILE, outcome, terminal)
-}
-
-/// A terminal that counts as closed if a prompt gets no answer after a method was set up: the module then refuses the login,
-/// so it must not go on here. Before that, no answer means that the person does not enrol.
-struct AnsweringTerminal<'a> {
-    terminal: &'a mut dyn Terminal,
-    progress: Progress,
-}
-
-impl<'a> AnsweringTerminal<'a> {
-    fn new(terminal: &'a mut dyn Terminal) -> Self {
-        Self {
-            terminal,
-            progress: Progress::default(),
-        }
-    }
-}
-
-impl Terminal for AnsweringTerminal<'_> {
-    fn reach(&mut self, stage: Stage) {
-        self.progress.reach(stage);
-        self.terminal.reach(stage);
-    }
-
-    fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
-        match self.terminal.prompt(prompt)? {
-            None if self.progress.is_enrolled => {
-                Err(ConnectionError::from(CodecError::Closed).into())
-            }
-            answer => Ok(answer),
-        }
-    }
-
-    fn info(&mut self, text: Secret) -> Result<(), TerminalClosed> {
-        self.terminal.info(text)
-    }
-
-    fn error(&mut self, text: &str) -> Result<(), TerminalClosed> {
-        self.terminal.error(text)
-    }
 }

@@ -2,11 +2,13 @@
 //! shown in return.
 //!
 //! Nothing is held while the person types. A prompt ends the work with an error, and a login that goes on with the answer is
-//! begun again: what was decided is decided again, by the rules of that moment, up to the prompt. Only a challenge has a
-//! state that must be kept.
+//! begun again: what was decided is decided again, by the rules of that moment, up to the prompt. A challenge, an invitation and
+//! the setting up of a method have a state that is kept, and go on from there.
 
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Prompt, Secret};
+
+use zeroize::Zeroizing;
 
 use crate::methods::challenge_state::StoredChallenge;
 use crate::text::terminal::{Terminal, TerminalClosed};
@@ -28,9 +30,9 @@ pub struct Exchange {
     /// The prompt that waits for an answer.
     pub prompt: Option<Prompt>,
     /// What the answer to it needs; empty: nothing.
-    pub state: String,
+    pub state: Zeroizing<String>,
     /// The state before the answer.
-    resumed: Option<String>,
+    resumed: Option<Zeroizing<String>>,
     /// The answer, until it is used.
     answer: Option<Typed>,
 }
@@ -42,9 +44,9 @@ struct Typed(Option<Secret>);
 impl Exchange {
     /// The answer that was typed, where the state before it was `state`.
     pub fn answer(state: &str, answer: Option<Secret>) -> Self {
-        let is_challenge = !state.is_empty();
+        let is_kept = !state.is_empty();
         Self {
-            resumed: is_challenge.then(|| state.to_owned()),
+            resumed: is_kept.then(|| Zeroizing::new(state.to_owned())),
             answer: Some(Typed(answer)),
             ..Self::default()
         }
@@ -57,16 +59,20 @@ impl Exchange {
 }
 
 impl Terminal for Exchange {
+    fn resumed(&self) -> Option<&str> {
+        self.resumed.as_ref().map(|state| state.as_str())
+    }
+
     fn resume(&mut self) -> Option<(String, Option<Secret>)> {
         let state = self.resumed.take()?;
         let Typed(answer) = self.answer.take()?;
-        Some((state, answer))
+        Some((state.to_string(), answer))
     }
 
     fn keep(&mut self, state: &dyn Fn() -> String) {
         // The answer to an earlier prompt is none to this one.
         self.answer = None;
-        self.state = state();
+        self.state = Zeroizing::new(state());
     }
 
     fn is_waiting(&self) -> bool {
@@ -74,7 +80,7 @@ impl Terminal for Exchange {
     }
 
     fn prompt(&mut self, prompt: Prompt) -> Result<Option<Secret>, TerminalClosed> {
-        // A state is of a challenge, and its answer for nothing else.
+        // A state has its answer, which is for nothing else.
         if let Some(Typed(answer)) = self.answer.take().filter(|_| self.resumed.is_none()) {
             return Ok(answer);
         }

@@ -12,6 +12,7 @@ use twofa_store::event::RefusalReason;
 use twofa_store::{Event, HostAdmission, Origin, StoreError};
 
 use super::device::LoginDevice;
+use super::enrolment::{self, Resumed};
 use super::outcome::LoginOutcome;
 use super::report::{self, LoginOnHost};
 use super::request::{LoginError, LoginRequest, refuse};
@@ -39,8 +40,6 @@ pub struct RelayedLogin<'a> {
     pub first_factor: FirstFactor,
     /// Whether sshd asks.
     pub is_sshd: bool,
-    /// Whether a process may be held while the person types, which setting up a method takes.
-    pub may_hold: bool,
 }
 
 /// What became of a login, or of one answer in it.
@@ -52,8 +51,6 @@ pub enum Served {
     Failed(Done),
     /// The terminal has a prompt, and waits for the answer.
     Asked,
-    /// A method must be set up first: it is to be served again, with a terminal that is held.
-    MustHold,
     /// The answer was given to another server, or another answer with its number was.
     AnsweredMeanwhile,
 }
@@ -68,9 +65,7 @@ pub fn serve(
     let outcome = match begin(services, host, relayed, terminal) {
         Err(_) if terminal.is_waiting() => return Served::Asked,
         Err(error) if error.is_answered_meanwhile() => return Served::AnsweredMeanwhile,
-        Ok(None) => return Served::MustHold,
-        Ok(Some(outcome)) => Ok(outcome),
-        Err(error) => Err(error),
+        outcome => outcome,
     };
     leave_refusal(services, Asker::Host(host), relayed.login, &outcome);
     let is_decided = outcome.is_ok();
@@ -106,7 +101,7 @@ fn begin(
     host: &RelayedPeer,
     relayed: RelayedLogin<'_>,
     terminal: &mut dyn Terminal,
-) -> Result<Option<LoginOutcome>, LoginError> {
+) -> Result<LoginOutcome, LoginError> {
     let rules = match services.at_hand {
         Some(at_hand) => at_hand.rules.clone(),
         None => services.store.rules_in_force()?,
@@ -123,17 +118,17 @@ fn decide(
     relayed: RelayedLogin<'_>,
     rulebook: &Rulebook,
     terminal: &mut dyn Terminal,
-) -> Result<Option<LoginOutcome>, LoginError> {
+) -> Result<LoginOutcome, LoginError> {
     let RelayedLogin { login, account, .. } = relayed;
     if let Some((text, why)) = why_refused(host, relayed.request, account)? {
         let outcome = LoginOutcome::new(Verdict::Denied, why);
-        return refuse(text, outcome, terminal).map(Some);
+        return refuse(text, outcome, terminal);
     }
     let asker = Asker::Host(host);
     let origin = origin::for_log(asker, login);
     if let Some((text, why)) = why_stopped(services, host, account, &origin)? {
         let outcome = LoginOutcome::new(Verdict::Denied, why);
-        return refuse(text, outcome, terminal).map(Some);
+        return refuse(text, outcome, terminal);
     }
     let source = LoginSource {
         is_sshd: relayed.is_sshd,
@@ -143,7 +138,7 @@ fn decide(
         if why == reasons::ONLY_REPORTED {
             report::record_on_host(services, host, reported(relayed, source));
         }
-        return Ok(Some(LoginOutcome::new(Verdict::NotRequired, why)));
+        return Ok(LoginOutcome::new(Verdict::NotRequired, why));
     }
     let person = match services.at_hand_of(account) {
         Some(at_hand) => Person::from_snapshot(at_hand.snapshot.clone(), account)?,
@@ -152,6 +147,11 @@ fn decide(
     let device = LoginDevice::none()?;
     let (decision, exemption) = person.decide(account, source, false, services.now());
     let rights = within_rights(services, host, &person, account, decision)?;
+    // The code of a method that is to be replaced lets nobody in.
+    let replacing = host.clone().going_on();
+    let is_replaced = rights.decision == Decision::Replace;
+    let asker = Asker::Host(if is_replaced { &replacing } else { host });
+    let origin = origin::for_log(asker, login);
     let request = LoginRequest {
         context: Context {
             services,
@@ -169,18 +169,32 @@ fn decide(
         needs_invitation: rights.needs_invitation,
         trust_hint: None,
     };
-    if must_hold(relayed, request.decision) {
-        return Ok(None);
-    }
     let application = messages::application_name(rulebook.machine());
-    let outcome = follow(&request, relayed.first_factor, &application, terminal)?;
+    let outcome = follow_or_go_on(&request, relayed.first_factor, &application, terminal)?;
     if decision == Decision::NotRequired(Reason::Report) {
         report::record_on_host(services, host, reported(relayed, source));
     }
-    Ok(Some(match person.doubts() {
+    Ok(match person.doubts() {
         Some(doubts) => outcome.under_doubts(&doubts),
         None => outcome,
-    }))
+    })
+}
+
+/// Does what follows from the decision, or goes on with the setting up of a method.
+fn follow_or_go_on(
+    request: &LoginRequest<'_>,
+    first_factor: FirstFactor,
+    application: &str,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let Some(resumed) = Resumed::find(terminal)? else {
+        return follow(request, first_factor, application, terminal);
+    };
+    enrolment::go_on(request, resumed, terminal).inspect_err(|error| {
+        if !terminal.is_waiting() {
+            request.log_given_up(error);
+        }
+    })
 }
 
 fn reported<'a>(relayed: RelayedLogin<'a>, source: LoginSource<'a>) -> LoginOnHost<'a> {
@@ -258,12 +272,6 @@ pub fn why_stopped(
         HostAdmission::TooManyPeople => reasons::too_many_people(&host.name),
     };
     Ok(Some((messages::TOO_MUCH_OF_A_HOST, why)))
-}
-
-/// Whether a method must be set up, with nobody held for it yet.
-fn must_hold(relayed: RelayedLogin<'_>, decision: Decision) -> bool {
-    let sets_up = matches!(decision, Decision::Enrol | Decision::Replace);
-    sets_up && relayed.first_factor == FirstFactor::Shown && !relayed.may_hold
 }
 
 /// What the host may have done of what was decided.
@@ -367,7 +375,6 @@ mod tests {
             account,
             first_factor: FirstFactor::Shown,
             is_sshd: true,
-            may_hold: true,
         };
         match serve(bench.services(), host, relayed, terminal) {
             Served::Done(Done::Login {

@@ -50,6 +50,8 @@ impl LoginError {
             self,
             Self::Challenge(ChallengeError::Person(PersonError::Store(
                 StoreError::AnsweredMeanwhile
+            ))) | Self::Enrolment(EnrolmentError::Person(PersonError::Store(
+                StoreError::AnsweredMeanwhile
             )))
         )
     }

@@ -11,7 +11,7 @@ use super::request::{ManageRequest, sending_channel};
 use crate::context::Context;
 use crate::methods::address_verification::Verified;
 use crate::methods::error::EnrolmentError;
-use crate::methods::{app_enrolment, backup_codes, enrolment};
+use crate::methods::{app_enrolment, enrolment};
 use crate::requests::error::RequestError;
 use crate::sending::addresses;
 use crate::text::messages::{self, commands};
@@ -30,7 +30,7 @@ pub(super) fn app(
         .map_err(|bad| RequestError::new(Failure::Usage, bad.to_string()))?;
     let label = label(request.label.as_deref(), DEFAULT_LABEL, context.user())?;
     let intro = messages::new_app(&context.account.name, &label);
-    app_enrolment::enrol_app(context, parameters, &label, &intro, terminal).map_err(|error| {
+    enrolment::enrol_app(context, parameters, &label, &intro, terminal).map_err(|error| {
         let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
         let error = RequestError::from(error);
         if is_unconfirmed {
@@ -101,8 +101,7 @@ pub(super) fn backup_codes(
     if !context.user().is_enrolled(allowed) {
         return Err(commands::BACKUP_CODES_ALONE.into());
     }
-    let generation = context.person.snapshot.generation;
-    if backup_codes::make(context, generation, terminal)?.is_none() {
+    if !enrolment::new_backup_codes(context, terminal)? {
         return Err(commands::BACKUP_CODES_UNCHANGED.into());
     }
     terminal.info(messages::BACKUP_CODES_REPLACED.into())?;

@@ -127,6 +127,7 @@ fn a_verdict_that_no_standby_has_is_not_repeated() {
         login: "{}",
         state: "",
         reply: "[]",
+        is_secret: false,
         until: now.after(60),
     };
     let host = FleetHost::connected("web1".into(), key);

@@ -9,14 +9,21 @@ const KEY: [u8; 32] = [2; 32];
 const OTHER_KEY: [u8; 32] = [3; 32];
 const ID: [u8; 16] = [9; 16];
 
+mod enrolment;
+
 /// A server with two hosts.
 fn with_hosts(bench: Bench) -> Bench {
+    with_hosts_that(&HostRights::default(), bench)
+}
+
+/// The same with these rights.
+fn with_hosts_that(rights: &HostRights, bench: Bench) -> Bench {
     for (name, key) in [("web1", KEY), ("web2", OTHER_KEY)] {
         let (store, now) = (&bench.store, clock());
         let host = NewHost {
             id: name.into(),
             name: name.into(),
-            rights: HostRights::default(),
+            rights: rights.clone(),
             token: key,
         };
         store.add_host(&host, &bench.origin, now).unwrap();
@@ -58,10 +65,7 @@ fn open(bench: &Bench, login: &HostLogin) -> Vec<FromServer> {
         at_hand: Some(&at_hand),
         ..bench.services()
     };
-    match begin(services, KEY, host, login).unwrap() {
-        Reply::Say(said) => said,
-        Reply::Hold(_) => panic!("it is held"),
-    }
+    begin(services, KEY, host, login).unwrap().said
 }
 
 fn answer_as(bench: &Bench, key: [u8; 32], number: u32, typed: &str) -> Vec<FromServer> {
@@ -73,7 +77,8 @@ fn answer_as(bench: &Bench, key: [u8; 32], number: u32, typed: &str) -> Vec<From
     };
     // What is likely changes nothing.
     let likely = number.is_multiple_of(2).then_some(&bench.alice);
-    go_on(bench.services(), &Seats::default(), key, likely, &answer).unwrap()
+    let spoken = go_on(bench.services(), &Seats::default(), key, likely, &answer);
+    spoken.unwrap().said
 }
 
 fn answer(bench: &Bench, number: u32, typed: &str) -> Vec<FromServer> {
@@ -185,6 +190,7 @@ fn a_verdict_whose_reply_was_lost_with_its_server_is_the_verdict_on_the_same_ans
         conversation: ID,
         number: 1,
         hash: bench.store.answer_hash(&ID, 1, Some("000000")),
+        goes_on: false,
     };
     let turn = AnswerTurn {
         answering,
@@ -282,7 +288,7 @@ fn a_certificate_that_ends_while_a_code_is_typed_lets_nobody_in() {
     assert!(store.join_host(join, &bench.origin, now).unwrap());
     let host = store.host_by_key(&key, now).unwrap();
     let begun = begin(bench.services(), key, host, &login(&bench)).unwrap();
-    assert!(matches!(begun, Reply::Say(said) if prompt(&said).contains("a***e@example.org")));
+    assert!(prompt(&begun.said).contains("a***e@example.org"));
 
     pass(60);
     // With the next message the host is looked up.
