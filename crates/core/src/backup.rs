@@ -45,11 +45,21 @@ impl BackupCode {
         Self(text)
     }
 
+    /// The code that [`Self::bare`] gave; `None`: it is none.
+    pub fn from_bare(bare: &str) -> Option<Self> {
+        Self::read(bare)
+    }
+
     /// Reads a code whose spaces and dashes were removed.
     pub(crate) fn read(bare: &str) -> Option<Self> {
         let text = Zeroizing::new(bare.to_ascii_lowercase());
         let right = text.len() == LENGTH && text.bytes().all(|b| ALPHABET.contains(&b));
         right.then(|| Self(text.to_string()))
+    }
+
+    /// The code as it is hashed and sealed: in lower case, without dashes.
+    pub fn bare(&self) -> &str {
+        &self.0
     }
 
     /// The last group, which a person types to show that the code was written down.
@@ -138,15 +148,24 @@ impl BackupSet {
     }
 
     fn digest(&self, code: &BackupCode) -> Result<[u8; DIGEST_BYTES], HashError> {
-        let Cost { memory_kib, passes } = self.cost;
-        let params = Params::new(memory_kib, passes, 1, Some(DIGEST_BYTES)).map_err(HashError)?;
-        let argon2 = Argon2::new(argon2::Algorithm::Argon2id, Version::V0x13, params);
-        let mut digest = [0; DIGEST_BYTES];
-        argon2
-            .hash_password_into(code.0.as_bytes(), &self.salt, &mut digest)
-            .map_err(HashError)?;
-        Ok(digest)
+        digest(code, &self.salt, self.cost)
     }
+}
+
+/// The hash of `code` (Argon2id, RFC 9106) with this salt of at least 8 bytes.
+pub(crate) fn digest(
+    code: &BackupCode,
+    salt: &[u8],
+    cost: Cost,
+) -> Result<[u8; DIGEST_BYTES], HashError> {
+    let Cost { memory_kib, passes } = cost;
+    let params = Params::new(memory_kib, passes, 1, Some(DIGEST_BYTES)).map_err(HashError)?;
+    let argon2 = Argon2::new(argon2::Algorithm::Argon2id, Version::V0x13, params);
+    let mut digest = [0; DIGEST_BYTES];
+    argon2
+        .hash_password_into(code.0.as_bytes(), salt, &mut digest)
+        .map_err(HashError)?;
+    Ok(digest)
 }
 
 #[cfg(test)]

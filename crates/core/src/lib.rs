@@ -20,6 +20,8 @@
 //! 3. the code is verified against the authenticator apps ([`app`]), the code that was [`sent`], or the backup codes
 //!    ([`backup`]);
 //! 4. a wrong code is counted, and too many lock the account ([`lockout`]).
+//!
+//! On a host of a fleet that reaches no server, root and a rescue group can log in with a [`rescue`] code.
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -42,6 +44,7 @@ pub mod lockout;
 pub mod method;
 pub mod name_pattern;
 pub mod policy;
+pub mod rescue;
 pub mod rulebook;
 pub mod sent;
 pub mod service;
@@ -71,6 +74,7 @@ pub use key::Key;
 pub use lockout::{Lock, Throttle};
 pub use method::{Method, Methods};
 pub use policy::{Mode, Policy};
+pub use rescue::RescueSet;
 pub use rulebook::Rulebook;
 pub use sent::{HashedCode, SentCode};
 pub use service::ServiceKind;

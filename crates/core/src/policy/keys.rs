@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::values::{
-    self, Invalid, bounded_duration, bounded_number, channels, choice, countries, country, methods,
-    switch, written_channels, written_switch,
+    self, Invalid, bounded_duration, bounded_number, channels, choice, countries, country, group,
+    methods, switch, written_channels, written_switch,
 };
 use super::{Durability, Enrolment, FleetChanges, Mode, Policy};
 use crate::channel::PerChannel;
@@ -99,7 +99,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 41] = [
+pub static KEYS: [PolicyKey; 44] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -663,6 +663,18 @@ pub static KEYS: [PolicyKey; 41] = [
         write: |policy| policy.shared_accounts.to_string(),
     },
     PolicyKey {
+        name: "fleet.administrators",
+        values: "the name of a Unix group, or empty",
+        form: ValueForm::Text,
+        default: "",
+        help: "On a server, notify the members of this group, at their verified addresses, when a rescue code of a host is shown or used",
+        per_class: false,
+        stricter: "",
+        on_host: OnHost::Fleet,
+        read: |policy, text| group(text).map(|group| policy.fleet_administrators = group),
+        write: |policy| policy.fleet_administrators.clone().unwrap_or_default(),
+    },
+    PolicyKey {
         name: "fleet.changes",
         values: "everywhere or servers-only",
         form: ValueForm::Text,
@@ -740,6 +752,33 @@ pub static KEYS: [PolicyKey; 41] = [
             bounded_duration(text, range).map(|grace| policy.renewal_grace = grace)
         },
         write: |policy| policy.renewal_grace.to_string(),
+    },
+    PolicyKey {
+        name: "fleet.rescue-group",
+        values: "the name of a Unix group, or empty",
+        form: ValueForm::Text,
+        default: "",
+        help: "On a host that has joined a fleet, accept rescue codes ('twofa host rescue') from members of this group as well as from root",
+        per_class: false,
+        stricter: "empty",
+        on_host: OnHost::Fleet,
+        read: |policy, text| group(text).map(|group| policy.rescue_group = group),
+        write: |policy| policy.rescue_group.clone().unwrap_or_default(),
+    },
+    PolicyKey {
+        name: "fleet.rescue-lifetime",
+        values: "a duration from 1h to 30d",
+        form: ValueForm::Text,
+        default: "24h",
+        help: "On a server, replace the rescue codes of a host this long after one was shown and not used, as soon as the host is reached",
+        per_class: false,
+        stricter: "shorter",
+        on_host: OnHost::Fleet,
+        read: |policy, text| {
+            let range = Duration::from_minutes(60)..=Duration::from_seconds(30 * 86_400);
+            bounded_duration(text, range).map(|lifetime| policy.rescue_lifetime = lifetime)
+        },
+        write: |policy| policy.rescue_lifetime.to_string(),
     },
     PolicyKey {
         name: "fleet.wrong-people-hourly",

@@ -69,6 +69,12 @@ pub struct Policy {
     pub renewal_grace: Duration,
     /// Where a login must be stored before anybody is let in.
     pub fleet_durability: Durability,
+    /// The Unix group whose members are told when a rescue code of a host is shown or used; `None`: nobody is.
+    pub fleet_administrators: Option<String>,
+    /// The Unix group whose members, and not root alone, log in with rescue codes; `None`: there is none.
+    pub rescue_group: Option<String>,
+    /// How long after a rescue code was shown the codes of its host are replaced.
+    pub rescue_lifetime: Duration,
 }
 
 /// Whom a login asks for a second factor. The stricter is the greater.
@@ -245,6 +251,9 @@ impl Default for Policy {
             fleet_changes: FleetChanges::Everywhere,
             renewal_grace: Duration::from_seconds(365 * 86_400),
             fleet_durability: Durability::Local,
+            fleet_administrators: None,
+            rescue_group: None,
+            rescue_lifetime: Duration::from_minutes(24 * 60),
         }
     }
 }
@@ -546,6 +555,8 @@ mod tests {
             "fleet.identity" => ("name", "name-and-uid"),
             "fleet.changes" => ("servers-only", "everywhere"),
             "fleet.renewal-grace" => ("7d", "0"),
+            "fleet.administrators" | "fleet.rescue-group" => ("wheel", "sudo"),
+            "fleet.rescue-lifetime" => ("1h", "2h"),
             "fleet.durability" => ("replicated", "local"),
             "send.host-hourly" | "fleet.people-hourly" | "fleet.wrong-people-hourly" => ("7", "9"),
             name => panic!("say here, or in the other list, what a host can do to {name}"),

@@ -102,6 +102,15 @@ pub(super) fn written_channels(channels: PerChannel<bool>) -> String {
 
 const NO_CHANNEL: &str = "none";
 
+/// The name of a Unix group; `None`: empty.
+pub(super) fn group(text: &str) -> Result<Option<String>, Invalid> {
+    let is_good = |c: char| !c.is_whitespace() && !c.is_control() && !",:/".contains(c);
+    if !text.chars().all(is_good) || text.len() > 64 {
+        return Err(Invalid::Value);
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
 /// A country's code (ISO 3166-1 alpha-2), if `text` has the form of one. Which codes there are is known where numbers
 /// are read.
 pub(super) fn country(text: &str) -> Result<Option<String>, Invalid> {

@@ -180,6 +180,8 @@ fn values(key: &PolicyKey) -> BoxedStrategy<String> {
         "fleet.accounts" => texts(&["directory", "group:staff", "uid:5000-6000", "alice,bob"]),
         "fleet.changes" => texts(&["everywhere", "servers-only"]),
         "fleet.renewal-grace" => texts(&["0", "12h", "365d"]),
+        "fleet.administrators" | "fleet.rescue-group" => texts(&["", "wheel"]),
+        "fleet.rescue-lifetime" => texts(&["1h", "24h", "30d"]),
         "fleet.durability" => texts(&["local", "replicated"]),
         "fleet.identity" => texts(&["name", "name-and-uid"]),
         name if name.starts_with("trust.") => texts(&["0", "12h", "30d"]),
