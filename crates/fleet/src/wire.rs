@@ -369,6 +369,49 @@ pub enum MemberRequest {
     },
     /// Which user IDs do people have on record who have passed on this host? It knows their names.
     People,
+    /// Which rescue codes is it to take? It says which it has, and what became of them.
+    Rescue(RescueReport),
+}
+
+/// What a host says of its rescue codes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RescueReport {
+    /// The number of the newest set that it has; `None`: none.
+    pub held: Option<i64>,
+    /// A code of that set was used.
+    pub is_used: bool,
+    /// Too many wrong codes were typed for an account.
+    pub is_locked: bool,
+    /// Logins with a rescue code of which no server has been told.
+    pub uses: Vec<RescueUse>,
+}
+
+/// A login with a rescue code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescueUse {
+    /// The login name.
+    pub user: String,
+    /// The uid that the name has on the host.
+    pub uid: u32,
+    /// `PAM_SERVICE`
+    pub service: String,
+    /// When, as the host has it, in seconds since 1970.
+    pub at: i64,
+}
+
+/// The hashes of a host's rescue codes: Argon2id (RFC 9106) of 16 characters, with the salt and the host's id behind it as salt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescueHashes {
+    /// The number of the set.
+    pub number: i64,
+    /// The salt.
+    pub salt: [u8; 16],
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+    /// The hashes.
+    pub digests: Vec<[u8; 32]>,
 }
 
 /// The answer to that.
@@ -385,6 +428,13 @@ pub enum MemberAnswer {
     Refused(String),
     /// Names and user IDs on record.
     People(Vec<(String, u32)>),
+    /// Its rescue codes.
+    Rescue {
+        /// The number of the set that the servers know it to have: any older one is over.
+        confirmed: Option<i64>,
+        /// The set that it is to have as well, until it has said that it has it.
+        next: Option<RescueHashes>,
+    },
 }
 
 /// From a server that joins: all that it sends.
@@ -550,6 +600,37 @@ mod tests {
         assert_eq!(bytes(&MemberRequest::People), [2]);
         let people = MemberAnswer::People(vec![("al".to_owned(), 1000)]);
         assert_eq!(bytes(&people), [2, 1, 2, b'a', b'l', 0xe8, 7]);
+    }
+
+    #[test]
+    fn the_messages_about_rescue_codes_are_these_bytes() {
+        let report = RescueReport {
+            held: Some(3),
+            is_used: true,
+            is_locked: false,
+            uses: vec![RescueUse {
+                user: "al".into(),
+                uid: 0,
+                service: "su".into(),
+                at: 4,
+            }],
+        };
+        let sent = b"\x03\x01\x06\x01\0\x01\x02al\0\x02su\x08";
+        assert_eq!(bytes(&MemberRequest::Rescue(report)), sent);
+        let next = RescueHashes {
+            number: 4,
+            salt: *b"0123456789abcdef",
+            memory_kib: 4096,
+            passes: 2,
+            digests: vec![*b"01234567890123456789012345678901"],
+        };
+        let answer = MemberAnswer::Rescue {
+            confirmed: Some(3),
+            next: Some(next),
+        };
+        let sent =
+            b"\x03\x01\x06\x01\x080123456789abcdef\x80\x20\x02\x0101234567890123456789012345678901";
+        assert_eq!(bytes(&answer), sent);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::sql::Ahead;
 use crate::sql::fleet::{self, Failures, Host, HostRights, JoinedFleet};
 use crate::sql::fleet_policy::delete_known;
 use crate::sql::join_keys;
+use crate::sql::own_rescue;
 use crate::sql::reported_sessions;
 use crate::sql::row_hashes::HOST;
 use crate::tx::Tx;
@@ -232,6 +233,7 @@ impl Store {
             let before = rules::rulebook(tx);
             fleet::delete_joined(tx.db)?;
             reported_sessions::forget(tx.db)?;
+            own_rescue::forget(tx.db)?;
             delete_known(tx.db)?;
             let name = joined.name.clone();
             tx.record(None, &Event::FleetLeft { name })?;

@@ -59,6 +59,7 @@ mod methods;
 mod model;
 mod moving;
 mod notices;
+mod own_rescue;
 mod pending;
 mod place;
 mod policy;
@@ -67,6 +68,7 @@ mod providers;
 mod record;
 mod rekeying;
 mod reported_sessions;
+mod rescue;
 mod resume;
 mod rules;
 pub mod seal;
@@ -121,10 +123,12 @@ pub use model::ticket::{
     TicketNumber,
 };
 pub use notices::NoticeFate;
+pub use own_rescue::{FoundRescueCode, OwnRescue, RescueAttempt, RescueStart};
 pub use place::{Place, ServerPlace};
 pub use providers::{ProviderRecord, Providers, Value};
 pub use rekeying::{Rekeying, SealedCount};
 pub use reported_sessions::SessionWork;
+pub use rescue::{NewRescueSet, RescueNews, RescueReport, RescueUse, ShownRescueCode};
 pub use resume::Setback;
 pub use rules::Rules;
 pub use sends::{SendKind, SendLimit, SendStart};

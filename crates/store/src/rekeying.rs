@@ -15,7 +15,9 @@ use crate::host_renewal;
 use crate::keys::Keys;
 use crate::location::{Location, Owner};
 use crate::providers;
+use crate::rescue;
 use crate::seal::{AssociatedData, number_of};
+use crate::sql::rescue::{self as rescue_sets, SealedCodes};
 use crate::sql::row_hashes::{EXEMPTION, HOST, JOIN_KEY};
 use crate::sql::{Db, sealing, servers};
 use crate::tx::View;
@@ -62,15 +64,17 @@ enum Place<'a> {
     Pending(&'a sealing::SealedKey),
     Setting(i64, &'a str),
     Host(&'static str),
+    Rescue(&'a SealedCodes),
 }
 
 impl Place<'_> {
-    const fn data(&self) -> AssociatedData<'_> {
+    fn data(&self) -> AssociatedData<'_> {
         match self {
             Self::App(key) => app_sealing::enrolled(key.row, &key.owner),
             Self::Pending(key) => app_sealing::pending(key.row, &key.owner),
             Self::Setting(provider, name) => providers::associated_data(*provider, name),
             Self::Host(column) => host_renewal::place(column),
+            Self::Rescue(codes) => rescue::place(codes.number, &codes.host),
         }
     }
 
@@ -82,6 +86,7 @@ impl Place<'_> {
                 sealing::replace_setting(db, (*provider, name), before, sealed)
             }
             Self::Host(column) => sealing::replace_of_host(db, column, before, sealed),
+            Self::Rescue(codes) => rescue_sets::replace_sealed(db, codes.number, before, sealed),
         }
     }
 }
@@ -91,6 +96,7 @@ impl Place<'_> {
 enum Cursor {
     Apps(i64),
     Pending(i64),
+    Rescue(i64),
     Few,
 }
 
@@ -266,6 +272,14 @@ fn each_of_batch(
                 each(&Place::Pending(app), &app.sealed)?;
             }
             let last = apps.last().map(|app| Cursor::Pending(app.row));
+            Ok(Some(last.unwrap_or(Cursor::Rescue(0))))
+        }
+        Cursor::Rescue(after) => {
+            let sets = rescue_sets::sealed(db, after, BATCH)?;
+            for codes in &sets {
+                each(&Place::Rescue(codes), &codes.sealed)?;
+            }
+            let last = sets.last().map(|codes| Cursor::Rescue(codes.number));
             Ok(Some(last.unwrap_or(Cursor::Few)))
         }
         Cursor::Few => {

@@ -72,13 +72,15 @@ pub(crate) enum Owner<'a> {
     Setting(&'a str),
     /// The conversation of this id.
     Conversation(&'a [u8; 16]),
+    /// The host of the fleet with this id.
+    Host(&'a str),
 }
 
 impl fmt::Display for Owner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::User(account) => &account.name,
-            Self::Setting(name) => name,
+            Self::Setting(name) | Self::Host(name) => name,
             Self::Conversation(_) => "a conversation",
         })
     }
@@ -342,7 +344,7 @@ impl AssociatedData<'_> {
                 bytes.extend_from_slice(&account.uid.to_be_bytes());
                 bytes.extend_from_slice(account.name.as_bytes());
             }
-            Owner::Setting(name) => bytes.extend_from_slice(name.as_bytes()),
+            Owner::Setting(name) | Owner::Host(name) => bytes.extend_from_slice(name.as_bytes()),
             Owner::Conversation(id) => bytes.extend_from_slice(id),
         }
         bytes

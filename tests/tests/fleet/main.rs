@@ -1,5 +1,5 @@
 //! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in,
-//! [`sessions`] what becomes of logins, [`copies`] hosts that are cloned or set back, [`enabling`] `twofa pam enable` on a host,
+//! [`rescue`] getting in without the network, [`sessions`] what becomes of logins, [`copies`] hosts that are cloned or set back, [`enabling`] `twofa pam enable` on a host,
 //! and [`openssl`] a company's certificate authority and older protocols.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
@@ -9,6 +9,7 @@ mod enabling;
 mod merging;
 mod openssl;
 mod policy;
+mod rescue;
 mod sessions;
 
 use twofa_e2e::{Authenticator, Cable, Machine, Terminal, password_of};
@@ -203,6 +204,7 @@ fn with_the_cable_pulled_shared_accounts_are_refused_in_words_and_others_are_the
     terminal.type_line(&phone.next_code());
     assert_in(terminal, "alice");
 
+    rescue::codes_let_in_once_without_the_network(&server, &web1, &cable);
     server.run("kill $(cat /run/server.pid)").ok();
     let screen = assert_refused(log_in(&web1, "alice"), "alice");
     assert!(

@@ -119,6 +119,15 @@ pub enum FleetError {
         /// Why it cannot.
         error: BadAuthority,
     },
+    /// A reason must be one.
+    #[error("a reason has 1 to 256 characters")]
+    BadReason,
+    /// The host has never fetched rescue codes.
+    #[error("the host '{0}' has not fetched any rescue codes yet")]
+    NoRescueCodes(String),
+    /// All rescue codes that the host knows were shown.
+    #[error("all rescue codes that the host '{0}' knows have been shown")]
+    RescueCodesShown(String),
     /// There is a host of this name.
     #[error(transparent)]
     HostExists(StoreError),

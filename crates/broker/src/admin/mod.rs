@@ -8,6 +8,7 @@
 //! - [`exemption`] grants and ends exemptions, [`listing`] lists users, and [`users`] changes them;
 //! - [`fleet`] adds, removes and admits hosts, [`join_keys`] makes keys for many of them, [`leaving`] counts whom it concerns that
 //!   a host leaves, and [`servers`] makes servers; [`rotation`] replaces keys;
+//! - [`rescue`] has a rescue code of a host shown;
 //! - [`store`] moves, exports and upgrades the store, and [`merging`] merges exported ones into it;
 //! - [`devices`] lists the devices that users trust, and ends the trust;
 //! - [`providers`] and [`methods`] manage what sends codes;
@@ -37,6 +38,7 @@ pub mod pam;
 pub mod policy;
 pub mod providers;
 pub mod report;
+pub mod rescue;
 pub mod rotation;
 pub mod servers;
 pub mod sessions;

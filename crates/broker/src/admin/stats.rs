@@ -269,6 +269,7 @@ fn proof_name(by: &Proof) -> (&'static str, bool) {
         Proof::SecurityKey { .. } => (Method::SecurityKey.name(), false),
         // No event has it.
         Proof::Server => ("server", false),
+        Proof::RescueCode => ("rescue", false),
     }
 }
 

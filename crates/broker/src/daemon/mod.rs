@@ -16,6 +16,7 @@ mod marks;
 mod owner;
 mod pending;
 mod records;
+mod rescue_codes;
 pub mod server;
 mod shutdown;
 mod upkeep;

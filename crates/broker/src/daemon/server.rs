@@ -24,8 +24,8 @@ use super::owner::Owners;
 use super::pending::{self, ReadyConnection};
 use super::shutdown::Shutdown;
 use super::{
-    checkpoints, connection_limits, fleet_policy, fleet_sessions, marks, records, upkeep, watchdog,
-    workers,
+    checkpoints, connection_limits, fleet_policy, fleet_sessions, marks, records, rescue_codes,
+    upkeep, watchdog, workers,
 };
 use crate::fleet::upkeep::Upkeep;
 use crate::identity::authority::Peer;
@@ -123,13 +123,14 @@ pub fn serve(listener: &UnixListener, location: Location) -> io::Result<()> {
 }
 
 /// Starts what a host of a fleet has to do, and what a server of one gives its database. Each ends with its wakeup.
-fn start_fleet(store: &Arc<LazyStore>) -> io::Result<[Arc<Wakeup>; 4]> {
-    let wakeups: [Arc<Wakeup>; 4] = Default::default();
-    let [policy, sessions, marks_end, fleet] = &wakeups;
+fn start_fleet(store: &Arc<LazyStore>) -> io::Result<[Arc<Wakeup>; 5]> {
+    let wakeups: [Arc<Wakeup>; 5] = Default::default();
+    let [policy, sessions, marks_end, fleet, rescue] = &wakeups;
     fleet_policy::start(store.clone(), policy.clone())?;
     fleet_sessions::start(store.clone(), sessions.clone(), policy.clone())?;
     marks::start(store.clone(), marks_end.clone())?;
     upkeep::start(store.clone(), fleet.clone())?;
+    rescue_codes::start(store.clone(), rescue.clone())?;
     Ok(wakeups)
 }
 

@@ -1,5 +1,5 @@
 //! This machine as a host of a fleet: its [`files`], its [`membership`], its [`policy_copy`], which accounts are [`shared`], the
-//! [`relay`] that passes their logins on to a server, what its users do with their [`own_record`], and its [`upkeep`].
+//! [`relay`] that passes their logins on to a server, what its users do with their [`own_record`], its [`rescue`] codes, and its [`upkeep`].
 
 pub mod files;
 pub(crate) mod marks;
@@ -8,5 +8,6 @@ pub(crate) mod own_record;
 pub mod policy_copy;
 pub(crate) mod relay;
 pub(crate) mod requests;
+pub(crate) mod rescue;
 pub mod shared;
 pub(crate) mod upkeep;

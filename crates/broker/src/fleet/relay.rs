@@ -44,6 +44,8 @@ pub(crate) struct Relayed {
     pub(crate) why: String,
     /// The login as the servers know it, if one of them let it pass.
     pub(crate) passed: Option<FleetLogin>,
+    /// What the person is still to be told: why no server has decided.
+    pub(crate) untold: Option<&'static str>,
 }
 
 impl Relayed {
@@ -52,11 +54,19 @@ impl Relayed {
             verdict,
             why,
             passed: None,
+            untold: None,
+        }
+    }
+
+    fn undecided(text: &'static str, why: String) -> Self {
+        Self {
+            untold: Some(text),
+            ..Self::without_server(Verdict::Unavailable, why)
         }
     }
 }
 
-/// Has a server decide about the login. Without an answer of a server nobody gets in.
+/// Has a server decide about the login. Without an answer of a server, which the caller tells the person, nobody gets in by this.
 pub(crate) fn relay(
     servers: &Servers,
     store: &Store,
@@ -70,11 +80,7 @@ pub(crate) fn relay(
         Ok(mark) => login.seen = mark.as_ref().map(marks::on_the_wire),
         // What must not have gone back is not known.
         Err(error) => {
-            terminal.error(messages::UNAVAILABLE)?;
-            return Ok(Relayed::without_server(
-                Verdict::Unavailable,
-                error.to_string(),
-            ));
+            return Ok(Relayed::undecided(messages::UNAVAILABLE, error.to_string()));
         }
     }
     let mut conversation = match servers.open(&login, deadline) {
@@ -84,9 +90,8 @@ pub(crate) fn relay(
                 let why = reasons::without_server(why, &unreached);
                 return Ok(Relayed::without_server(Verdict::NotRequired, why));
             }
-            terminal.error(messages::NO_SERVER)?;
-            return Ok(Relayed::without_server(
-                Verdict::Unavailable,
+            return Ok(Relayed::undecided(
+                messages::NO_SERVER,
                 unreached.to_string(),
             ));
         }
@@ -101,12 +106,12 @@ pub(crate) fn relay(
                 verdict: local(verdict),
                 why,
                 passed,
+                untold: None,
             })
         }
         Err(error) => {
-            terminal.error(messages::NO_SERVER)?;
             let why = reasons::server_lost(conversation.server(), &error);
-            Ok(Relayed::without_server(Verdict::Unavailable, why))
+            Ok(Relayed::undecided(messages::NO_SERVER, why))
         }
     }
 }

@@ -128,7 +128,7 @@ pub(crate) fn people_on_record(files: &HostFiles) -> Result<Vec<Account>, Upkeep
 }
 
 /// The answer of the first server that gives one; never [`MemberAnswer::Refused`].
-fn ask(files: &HostFiles, request: &MemberRequest) -> Result<MemberAnswer, UpkeepError> {
+pub(super) fn ask(files: &HostFiles, request: &MemberRequest) -> Result<MemberAnswer, UpkeepError> {
     let config = tls::host_itself(&HostCertificates {
         certificate: &files.certificate,
         key: &files.key,

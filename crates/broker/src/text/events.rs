@@ -56,6 +56,9 @@ pub fn refusal(why: RefusalReason, now: Timestamp) -> String {
         RefusalReason::WrongInvitation => "the code typed is not the user's invitation",
         RefusalReason::UsedInvitation => "the invitation has been used",
         RefusalReason::ExpiredInvitation => "the invitation has expired: see 'twofa user invite'",
+        RefusalReason::WrongRescueCode => {
+            "not a rescue code of this host, or one that had already been used"
+        }
         RefusalReason::NotConfirmed => "the user was asked to enrol and did not",
         RefusalReason::NoMethod => {
             "the policy allows only methods for which no provider is set up: see 'twofa provider add'"
@@ -92,6 +95,7 @@ pub fn proof(by: &Proof) -> String {
         Proof::SentCode { channel } => channel.method().info().noun.to_owned(),
         Proof::BackupCode => "backup code".to_owned(),
         Proof::Server => "by the fleet".to_owned(),
+        Proof::RescueCode => "rescue code".to_owned(),
         Proof::SecurityKey { label } => format!("security key '{label}'"),
         Proof::TrustedDevice(device) => format!("trusted {}", device_words(device)),
         Proof::EnrolledApp { label } => format!("by enrolling '{label}'"),
@@ -156,6 +160,21 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         Event::DeviceTrusted { device, .. } => return device_notice(device),
         Event::BackupCodesReplaced => {
             "New backup codes were made. The earlier ones no longer work."
+        }
+        Event::RescueShown { name, reason } => {
+            return format!(
+                "An administrator had a rescue code for the host {name} shown: {reason}"
+            );
+        }
+        Event::RescueUsed {
+            name,
+            of_user,
+            of_service,
+            ..
+        } => {
+            return format!(
+                "A rescue code was used on the host {name}: {of_user} logged in at {of_service}."
+            );
         }
         Event::Reset => "An administrator reset your second factor. It must be set up again.",
         Event::UserRemoved => "Your second factor was removed by an administrator.",

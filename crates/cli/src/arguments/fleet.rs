@@ -178,6 +178,21 @@ pub enum HostCommand {
         /// The name of the host
         name: String,
     },
+    /// Print a one-time rescue code for a host that reaches no server
+    ///
+    /// With it, root and the members of fleet.rescue-group log in there once, after their password, without the network. The
+    /// log has the reason, and members of fleet.administrators are notified. The code works until it is used, or until the
+    /// host reaches a server after fleet.rescue-lifetime (24 hours). Each code is printed once; a host has five.
+    #[command(
+        after_help = "Example:\n  twofa host rescue web1 --reason 'switch is down, ticket 4711'\n\nRead the code to the person at the console of the host. Anyone who has it needs the password of an account as well."
+    )]
+    Rescue {
+        /// The name of the host
+        name: String,
+        /// Why, for the log and for other administrators
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Remove a host: its logins are refused from this moment
     #[command(after_help = "Example:\n  twofa host remove web1")]
     Remove {

@@ -9,6 +9,7 @@ use twofa_broker::admin::Administration;
 use twofa_broker::admin::fleet::{
     self, AddedHost, Admission, FleetError, Host, HostRights, Token, ask_to_join, check_not_joined,
 };
+use twofa_broker::admin::rescue::RescueCode;
 use twofa_broker::clock;
 use twofa_core::Timestamp;
 
@@ -32,6 +33,7 @@ pub(crate) fn host(command: HostCommand, output: Output) -> Result<(), CommandEr
         HostCommand::Show { name } => show(&name, output),
         HostCommand::Unlock { name } => unlock(&name),
         HostCommand::Renew { name } => renew(&name, output),
+        HostCommand::Rescue { name, reason } => rescue(&name, &reason, output),
         HostCommand::Remove { name } => remove(&name),
     }
 }
@@ -298,6 +300,27 @@ fn remove(name: &str) -> Result<(), CommandError> {
     }
 }
 
+#[derive(Debug, Serialize)]
+struct Rescue<'a> {
+    host: &'a str,
+    code: &'a str,
+    notified: Vec<&'a str>,
+}
+
+fn rescue(name: &str, reason: &str, output: Output) -> Result<(), CommandError> {
+    let shown = client::open()?.rescue_host(name, reason)?;
+    let RescueCode { code, host, told } = shown.ok_or_else(|| no_host(name))?;
+    let code = code.grouped();
+    let rescue = Rescue {
+        host: &host,
+        code: &code,
+        notified: told.iter().map(|account| &*account.name).collect(),
+    };
+    output.verbatim(&rescue, |out| {
+        write!(out, "{}", words::rescue(&host, &code, told.len()))
+    })
+}
+
 fn no_host(name: &str) -> CommandError {
     CommandError::new(
         Failure::NotFound,
@@ -313,9 +336,13 @@ impl From<FleetError> for CommandError {
             | FleetError::BadHostName(_)
             | FleetError::BadLifetime
             | FleetError::BadHostLife
+            | FleetError::BadReason
             | FleetError::NoDatabase
             | FleetError::OtherDatabase => Failure::Usage,
-            FleetError::NoServer | FleetError::NoHost => Failure::NotFound,
+            FleetError::NoServer
+            | FleetError::NoHost
+            | FleetError::NoRescueCodes(_)
+            | FleetError::RescueCodesShown(_) => Failure::NotFound,
             FleetError::Refused(_) => Failure::Denied,
             FleetError::Unreached(_) | FleetError::Files(_) | FleetError::Store(_) => {
                 Failure::Unavailable

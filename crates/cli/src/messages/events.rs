@@ -100,6 +100,16 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
         Event::SealingKeyAdded { number } => format!("key {number}"),
         Event::SealedAgain { number, values } => format!("{values} values, with key {number}"),
         Event::RowAltered { table, row } => format!("'{row}' in the table '{table}'"),
+        Event::RescueShown { name, reason } => format!("'{name}': {reason}"),
+        Event::RescueUsed {
+            name,
+            of_user,
+            of_service,
+            since,
+        } => {
+            let since = moment(Timestamp::from_unix(*since), at);
+            format!("'{name}', by {of_user} at {of_service}, {since}")
+        }
         Event::HostPeopleLimit { name, people } => {
             format!(
                 "'{name}' asked about {people} people within an hour, and may ask about no more"

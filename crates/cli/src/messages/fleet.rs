@@ -168,6 +168,20 @@ pub(crate) fn added(host: &Host, token: &str) -> String {
     )
 }
 
+/// A rescue code of `host`, of which so many administrators are told.
+pub(crate) fn rescue(host: &str, code: &str, told: usize) -> String {
+    let told = match told {
+        0 => "Nobody was notified: 'twofa policy set fleet.administrators=GROUP' names who is."
+            .to_owned(),
+        1 => "1 member of fleet.administrators is notified.".to_owned(),
+        told => format!("{told} members of fleet.administrators are notified."),
+    };
+    format!(
+        "{code}\nThis is a rescue code for {host}. It works there once, for root and the members of fleet.rescue-group, after \
+         their password.\n{told}\n"
+    )
+}
+
 pub(crate) fn server_added(server: &Server, token: &str) -> String {
     let until = server.token_until.map_or_else(String::new, moment);
     format!(
@@ -368,6 +382,10 @@ fn standby_gone(place: &ServerPlace) -> String {
     )
 }
 
+const SERVER_IS_HOST: &str = "this fleet server has joined a fleet as a host as well, so that logins to it depend on \
+                              servers, possibly on itself: remove host.toml, host.crt and host.key from /etc/twofa/fleet, and \
+                              keep hosts and servers apart";
+
 /// What the doctor found.
 pub(crate) fn finding(finding: &FleetFinding) -> String {
     match finding {
@@ -392,6 +410,7 @@ pub(crate) fn finding(finding: &FleetFinding) -> String {
             moment(*since),
             moment(*certificate_until)
         ),
+        FleetFinding::ServerIsHost => SERVER_IS_HOST.to_owned(),
         FleetFinding::Stale {
             version,
             confirmed,
@@ -451,6 +470,13 @@ pub(crate) fn advice(error: &FleetError) -> Option<&'static str> {
             Some("'twofa fleet init' makes this machine the first server of a new fleet")
         }
         FleetError::IsHost => Some("'twofa leave' ends that"),
+        FleetError::NoRescueCodes(_) => Some(
+            "a host fetches them when it reaches a server: check that twofad.service runs there and that its twofa is not older \
+             than this one",
+        ),
+        FleetError::RescueCodesShown(_) => Some(
+            "it gets new ones when it reaches a server after fleet.rescue-lifetime, or after one was used",
+        ),
         FleetError::HostExists(_) => {
             Some("'twofa host renew' lets it join again, 'twofa host list' shows all")
         }

@@ -46,6 +46,8 @@ pub enum Proof {
     },
     /// On a host of a fleet: what a server has asked for.
     Server,
+    /// On a host of a fleet that reached no server, or has nothing else of the user: a code that servers gave out for this host.
+    RescueCode,
 }
 
 /// A device, for people.

@@ -323,6 +323,24 @@ pub enum Event {
         /// The name that the administrator gave it.
         name: String,
     },
+    /// An administrator had a rescue code of a host shown.
+    RescueShown {
+        /// The name of the host.
+        name: String,
+        /// Why, as the administrator wrote it.
+        reason: String,
+    },
+    /// A host reported that somebody logged in there with a rescue code.
+    RescueUsed {
+        /// The name of the host.
+        name: String,
+        /// To which account there.
+        of_user: String,
+        /// At which PAM service.
+        of_service: String,
+        /// When, as the host has it, in seconds since 1970.
+        since: i64,
+    },
     /// This machine has joined a fleet.
     FleetJoined {
         /// The name that this machine has there.
@@ -480,6 +498,8 @@ impl Event {
             | Self::HostPeopleLimit { .. }
             | Self::HostCutOff { .. }
             | Self::HostUnlocked { .. }
+            | Self::RescueShown { .. }
+            | Self::RescueUsed { .. }
             | Self::FleetJoined { .. }
             | Self::FleetLeft { .. }
             | Self::FleetResumed { .. }

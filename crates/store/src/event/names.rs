@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 68] = [
+pub const EVENT_NAMES: [EventName; 70] = [
     event(
         "passed",
         "method label channel kind",
@@ -246,6 +246,16 @@ pub const EVENT_NAMES: [EventName; 68] = [
         "host-unlocked",
         "name",
         "An administrator ended that a host is cut off",
+    ),
+    event(
+        "rescue-shown",
+        "name reason",
+        "An administrator had a rescue code of a host shown",
+    ),
+    event(
+        "rescue-used",
+        "name of-user of-service since",
+        "A host reported a login with a rescue code",
     ),
     event("fleet-joined", "name", "This machine joined a fleet"),
     event("fleet-left", "name", "This machine left its fleet"),

@@ -56,6 +56,8 @@ pub enum RefusalReason {
     UsedInvitation,
     /// The invitation has expired.
     ExpiredInvitation,
+    /// It is no rescue code of this host that is unused.
+    WrongRescueCode,
     /// No method that the policy allows can be enrolled: nothing carries its codes.
     NoMethod,
     /// Nothing carries codes to the address by which the user would have to be proved.

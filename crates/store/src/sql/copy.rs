@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 42] = [
+pub(crate) static TABLES: [Table; 46] = [
     table("setting", "key, value, seal"),
     table("class", "name, position, unix_group, unix_gid, seal"),
     table("class_setting", "class, key, value"),
@@ -131,6 +131,16 @@ pub(crate) static TABLES: [Table; 42] = [
     ),
     numbered("host_order", "id, host, asked_at, confirmed_at"),
     table("server_order", "id, received_at"),
+    table(
+        "rescue_set",
+        "number, host, salt, memory_kib, passes, codes, digests, made_at, confirmed_at, shown, shown_at, used_at",
+    ),
+    numbered(
+        "own_rescue_set",
+        "id, number, salt, memory_kib, passes, digests, used",
+    ),
+    table("own_rescue_guard", "name, uid, wrong"),
+    numbered("own_rescue_use", "id, name, uid, service, at"),
     table(
         "joined_fleet",
         "id, fleet, host, name, joined_at, servers, certificate, key, next_key",

@@ -37,6 +37,8 @@ pub(super) fn findings(admin: &Administration) -> Result<Vec<Finding>, AdminErro
     if directory.is_server() {
         let found = server(admin, rules.rulebook.machine())?;
         altered.extend(found.into_iter().map(Finding::Fleet));
+        let is_host = is_host_too(rules.fleet.is_some(), directory.has_host_files());
+        altered.extend(is_host.map(Finding::Fleet));
         return Ok(altered);
     }
     if rules.fleet.is_none() && !directory.has_host_files() {
@@ -70,6 +72,11 @@ fn server(admin: &Administration, policy: &Policy) -> Result<Vec<FleetFinding>, 
     let place = Box::new(place);
     found.push(FleetFinding::Server { version, place });
     Ok(found)
+}
+
+/// Whether a server has joined a fleet as a host, which commands refuse, but a copied directory or a restored store brings about.
+fn is_host_too(is_in_store: bool, has_files: bool) -> Option<FleetFinding> {
+    (is_in_store || has_files).then_some(FleetFinding::ServerIsHost)
 }
 
 /// Whether no standby has what is committed.
@@ -251,6 +258,17 @@ mod tests {
         // What a role may not see is not known to be missing.
         for place in [place("a", Some(&[false, true])), place("a", None)] {
             assert_eq!(found(&place), None);
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_a_host_as_well_is_found() {
+        assert_eq!(is_host_too(false, false), None);
+        for (in_store, files) in [(true, false), (false, true), (true, true)] {
+            assert_eq!(
+                is_host_too(in_store, files),
+                Some(FleetFinding::ServerIsHost)
+            );
         }
     }
 

@@ -157,6 +157,7 @@ impl FleetFinding {
         match self {
             Self::Server { .. } => "fleet-server",
             Self::RowAltered { .. } => "database-row-altered",
+            Self::ServerIsHost => "fleet-server-is-host",
             Self::NoStandby { .. } => "database-no-standby",
             Self::StandbyGone { .. } => "database-standby-gone",
             Self::Host { .. } => "fleet-host",

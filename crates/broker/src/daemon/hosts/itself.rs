@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use twofa_core::Account;
 use twofa_core::text::printable;
+use twofa_core::{Account, Timestamp};
 use twofa_fleet::certificate::{Authority, issued_at, key_and_end, read_pem};
 use twofa_fleet::identity::{Identity, Role};
 use twofa_fleet::stream::ToHost;
@@ -12,7 +12,7 @@ use twofa_fleet::wire::{MemberAnswer, MemberRequest};
 use twofa_store::event::LoginOrigin;
 use twofa_store::{HostRenewal, Origin, RenewalOutcome, Store, StoreError};
 
-use super::{Failure, Shared};
+use super::{Failure, Shared, rescue};
 use crate::identity::fleet_account::stands_for_a_name;
 use crate::process::log;
 use crate::text::messages;
@@ -60,12 +60,10 @@ fn answer(
             Err(StoreError::HostRefused) => return Ok(refused(messages::HOST_REFUSED)),
             Err(error) => return Err(error.into()),
         },
-        MemberRequest::People => {
-            return match store.people_of_host(&shown_key, now) {
-                Ok(people) => Ok(MemberAnswer::People(on_record(people))),
-                Err(StoreError::HostRefused) => Ok(refused(messages::HOST_REFUSED)),
-                Err(error) => Err(error.into()),
-            };
+        MemberRequest::People => return people(store, &shown_key, now),
+        MemberRequest::Rescue(report) => {
+            let answer = rescue::answer(services, &shown_key, report, &origin(address))?;
+            return Ok(answer.unwrap_or_else(|| refused(messages::HOST_REFUSED)));
         }
         MemberRequest::Renew { request } => {
             let Identity {
@@ -102,6 +100,15 @@ fn answer(
         servers: addresses(store)?,
         certificate,
     })
+}
+
+/// The accounts of people who have passed on the host with this key.
+fn people(store: &Store, key: &[u8; 32], now: Timestamp) -> Result<MemberAnswer, Failure> {
+    match store.people_of_host(key, now) {
+        Ok(people) => Ok(MemberAnswer::People(on_record(people))),
+        Err(StoreError::HostRefused) => Ok(refused(messages::HOST_REFUSED)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Names and user IDs, without those who have none here.

@@ -20,6 +20,7 @@ mod own_row;
 mod permits;
 mod policy;
 mod replies;
+mod rescue;
 mod seats;
 mod seen;
 mod server_join;

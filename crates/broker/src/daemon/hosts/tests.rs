@@ -1,5 +1,6 @@
 mod enrolling;
 mod own_record;
+mod rescue;
 mod seats;
 mod stolen;
 mod upkeep;

@@ -3,7 +3,7 @@
 //! This file picks the next step: none, a refusal, [`security_key`] where sshd has proved one, [`challenge`] or [`enrolment`]
 //! once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and [`unproved`]
 //! otherwise. [`report`] records what a login would be asked where the mode is report. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
-//! ends with. [`relayed`] is a login on a host of the fleet, for which this machine decides, with an [`invitation`] before
+//! ends with. [`rescue`] takes rescue codes on a host of a fleet. [`relayed`] is a login on a host of the fleet, for which this machine decides, with an [`invitation`] before
 //! enrolment, and [`exchange`] its person as far as one message goes.
 
 mod appended;
@@ -20,6 +20,7 @@ mod outcome;
 mod relayed;
 mod report;
 mod request;
+mod rescue;
 mod security_key;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ mod unproved;
 use twofa_core::decision::Reason;
 use twofa_core::exemption::LoginSource;
 use twofa_core::{Account, Decision, Denial, Rulebook};
+use twofa_fleet::client::Servers;
 use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::event::UnprovedReason;
 use twofa_store::{Rules, Tally};
@@ -40,6 +42,7 @@ use self::device::LoginDevice;
 use self::outcome::LoginOutcome;
 pub(crate) use self::report::{record, refusal};
 use self::request::{LoginError, LoginRequest};
+use self::rescue::RescueLogin;
 use self::unproved::Subject;
 use crate::context::{Context, Services};
 use crate::fleet::relay::{Relayed, RelayedRequest, relay};
@@ -92,7 +95,7 @@ fn decide(
     let rules = services.store.rules_in_force()?;
     match relay_if_shared(services, &rules, peer, request, login, terminal)? {
         Some(outcome) => Ok(outcome),
-        None => begin(services, &rules.rulebook, peer, request, login, terminal),
+        None => begin(services, &rules, peer, request, login, terminal),
     }
 }
 
@@ -170,26 +173,64 @@ fn relay_if_shared(
         first_factor: services.stacks.first_factor(peer, request, login),
         nobody_is_asked,
     };
+    relay_to(&servers, services, rules, &relayed, terminal).map(Some)
+}
+
+/// Has one of the `servers` decide. Where none does, a rescue code lets in who may use one.
+fn relay_to(
+    servers: &Servers,
+    services: Services<'_>,
+    rules: &Rules,
+    relayed: &RelayedRequest<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    let RelayedRequest {
+        peer,
+        request,
+        login,
+        account,
+        first_factor,
+        ..
+    } = *relayed;
     let Relayed {
         verdict,
         why,
         passed,
-    } = relay(&servers, services.store, &relayed, terminal)?;
-    if let Some(passed) = passed {
-        device::leave_fleet_ticket(services, peer, login, &account, passed);
+        untold,
+    } = relay(servers, services.store, relayed, terminal)?;
+    if verdict == Verdict::Unavailable {
+        let rescue = RescueLogin {
+            services,
+            rules,
+            peer,
+            request,
+            login,
+            account,
+            first_factor,
+        };
+        if let Some(outcome) = rescue.ask(messages::RESCUE_NO_SERVER, terminal)? {
+            return Ok(outcome);
+        }
     }
-    Ok(Some(LoginOutcome::new(verdict, why)))
+    if let Some(text) = untold {
+        terminal.error(text)?;
+    }
+    if let Some(passed) = passed {
+        device::leave_fleet_ticket(services, peer, login, account, passed);
+    }
+    Ok(LoginOutcome::new(verdict, why))
 }
 
 /// Finds out who the login is about, and what is decided about them.
 fn begin(
     services: Services<'_>,
-    rulebook: &Rulebook,
+    rules: &Rules,
     peer: Peer,
     request: &Request,
     login: &Login,
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
+    let rulebook = &rules.rulebook;
     // Where nobody is asked, nothing that can fail is needed to say so.
     let asker = Asker::Process(peer);
     let source = origin::for_exemptions(asker, login);
@@ -238,10 +279,7 @@ fn begin(
     };
     let outcome = match confirm::finish(&request, terminal)? {
         Some(outcome) => outcome,
-        None => match by_key(&request, raw)? {
-            Some(outcome) => outcome,
-            None => follow(&request, first_factor, &application, terminal)?,
-        },
+        None => carry_on(&request, raw, (rules, peer, first_factor), terminal)?,
     };
     if decision == Decision::NotRequired(Reason::Report) {
         report::leave(services, peer, raw, login);
@@ -251,6 +289,32 @@ fn begin(
         Some(doubts) => outcome.under_doubts(&doubts),
         None => outcome,
     })
+}
+
+/// The outcome of a login of one of this machine's own accounts that no earlier phase has decided about.
+fn carry_on(
+    request: &LoginRequest<'_>,
+    raw: &Request,
+    (rules, peer, first_factor): (&Rules, Peer, FirstFactor),
+    terminal: &mut dyn Terminal,
+) -> Result<LoginOutcome, LoginError> {
+    if let Some(outcome) = by_key(request, raw)? {
+        return Ok(outcome);
+    }
+    let rescue = RescueLogin {
+        services: request.context.services,
+        rules,
+        peer,
+        request: raw,
+        login: request.login,
+        account: request.context.account,
+        first_factor,
+    };
+    let application = messages::application_name(rules.rulebook.machine());
+    match rescue.before_refusal(request.decision, terminal)? {
+        Some(outcome) => Ok(outcome),
+        None => follow(request, first_factor, &application, terminal),
+    }
 }
 
 /// Why nobody is asked, in whatever class; `None`: some are.

@@ -226,6 +226,22 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             None,
         ),
         (
+            Event::RescueShown {
+                name: name.clone(),
+                reason: "disk full".into(),
+            },
+            None,
+        ),
+        (
+            Event::RescueUsed {
+                name: name.clone(),
+                of_user: "root".into(),
+                of_service: "login".into(),
+                since: 1,
+            },
+            None,
+        ),
+        (
             Event::HostJoined {
                 name: name.clone(),
                 join_key: None,

@@ -182,6 +182,19 @@ pub fn policy_not_refreshed(why: &str) -> String {
 /// A host has a new certificate.
 pub const HOST_RENEWED: &str = "this host of a fleet has renewed its certificate";
 
+/// A host could not ask for rescue codes, or tell of uses.
+pub fn no_rescue_codes(error: &impl Display) -> String {
+    let why = printable(&error.to_string());
+    format!("this host of a fleet could not fetch rescue codes, or report that one was used: {why}")
+}
+
+/// Members of the group of administrators are not told something.
+pub fn administrators_unknown(group: &str, error: &dyn Display) -> String {
+    format!(
+        "members of {group} (fleet.administrators) cannot be looked up, and are not notified: {error}"
+    )
+}
+
 /// A host has learnt nothing from a server.
 pub fn not_kept_up(error: &impl Display) -> String {
     let why = printable(&error.to_string());

@@ -309,6 +309,24 @@ pub fn invitation(application: &str) -> String {
     )
 }
 
+/// Asks for a rescue code of `host`, after saying `why`.
+pub fn rescue(why: &str, host: &str) -> String {
+    format!(
+        "{why}\nRescue code for {host} (\"twofa host rescue {host}\" on a server; press Enter if you have none): "
+    )
+}
+
+/// Why a rescue code is asked for: no server decides about the login.
+pub const RESCUE_NO_SERVER: &str =
+    "No server of the fleet answers, but a rescue code for this host works.";
+
+/// The same where this host would refuse one of its own accounts.
+pub const RESCUE_NO_FACTOR: &str = "No other second factor of this account can be used now, but a rescue code for this host works.";
+
+/// Why it is asked for once more.
+pub const RESCUE_WRONG: &str =
+    "This is not a rescue code for this host, or it has already been used.";
+
 /// Asks for an invitation once more.
 pub fn invitation_again(why: RefusalReason) -> String {
     format!("{}\nInvitation: ", invitation_refused(why))

@@ -34,6 +34,16 @@ pub fn not_permitted(uid: u32, user: &str) -> String {
     format!("uid {uid} may not ask about {user}")
 }
 
+/// A rescue code was right.
+pub const RESCUE_CODE: &str = "by a rescue code";
+
+/// No rescue code that was typed was right.
+pub const RESCUE_WRONG: &str = "wrong rescue codes";
+
+/// There were too many wrong rescue codes before.
+pub const RESCUE_LOCKED: &str =
+    "too many wrong rescue codes, until servers have given this host new ones";
+
 /// A host of the fleet asks about uid 0.
 pub const ROOT_IS_LOCAL: &str = "a host asked about root, which stays local to each host";
 

@@ -125,6 +125,10 @@ pub const POLICY_DAMAGED: &str = "This machine's copy of the fleet's policy is d
 pub const NO_SERVER: &str = "No server of the fleet can be reached to check the second factor, so this is refused. Try \
                              again later, or ask an administrator.";
 
+/// There were too many wrong rescue codes.
+pub const RESCUE_LOCKED: &str = "Too many wrong rescue codes. This host accepts none for this account until it has reached a \
+                                 server and has new ones.";
+
 /// A login on a host went on for too long, or elsewhere.
 pub const CONVERSATION_OVER: &str = "This login is over, so this is refused. Log in again.";
 

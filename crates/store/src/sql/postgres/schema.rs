@@ -15,7 +15,7 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 7] = [
+static MIGRATIONS: [(&str, i64); 8] = [
     (
         include_str!("../../../migrations/postgres/0001_first.sql"),
         1,
@@ -42,6 +42,10 @@ static MIGRATIONS: [(&str, i64); 7] = [
     ),
     (
         include_str!("../../../migrations/postgres/0007_row_hashes.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0008_rescue_codes.sql"),
         1,
     ),
 ];

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::sql::{Db, values};
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
-static MIGRATIONS: [&str; 29] = [
+static MIGRATIONS: [&str; 30] = [
     include_str!("../../../migrations/0001_first.sql"),
     include_str!("../../../migrations/0002_people.sql"),
     include_str!("../../../migrations/0003_codes.sql"),
@@ -39,6 +39,7 @@ static MIGRATIONS: [&str; 29] = [
     include_str!("../../../migrations/0027_host_sessions.sql"),
     include_str!("../../../migrations/0028_machine_of_session.sql"),
     include_str!("../../../migrations/0029_row_hashes.sql"),
+    include_str!("../../../migrations/0030_rescue_codes.sql"),
 ];
 
 /// The number of a schema that no program uses: the store was moved away.

@@ -13,6 +13,8 @@ pub enum FleetFinding {
         /// Where the store is, and on what.
         place: Box<Place>,
     },
+    /// It is a server, and a host as well: logins to it depend on servers, which may be itself.
+    ServerIsHost,
     /// It is a server, and its database commits without waiting for a standby.
     NoStandby {
         /// The database.

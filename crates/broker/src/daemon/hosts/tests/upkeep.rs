@@ -14,16 +14,16 @@ use crate::fleet::upkeep::{Upkeep, UpkeepError, keep_up, people_on_record};
 const DAY: u64 = 86_400;
 
 /// A machine that has joined the fleet of a server.
-struct Host {
+pub(super) struct Host {
     own: Issued,
-    store: Store,
-    membership: Membership,
+    pub(super) store: Store,
+    pub(super) membership: Membership,
     _folder: tempfile::TempDir,
 }
 
 impl Host {
     /// One with the certificate and key `own`.
-    fn new(server: &Server, own: &Issued) -> Self {
+    pub(super) fn new(server: &Server, own: &Issued) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(store_in(folder.path())).unwrap();
         let directory = FleetDirectory::at(folder.path().join("fleet"));

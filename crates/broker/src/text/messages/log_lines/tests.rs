@@ -221,6 +221,16 @@ fn samples() -> Vec<Event> {
             table: "setting".into(),
             row: "mode".into(),
         },
+        Event::RescueShown {
+            name: name(),
+            reason: "disk full".into(),
+        },
+        Event::RescueUsed {
+            name: name(),
+            of_user: "root".into(),
+            of_service: "login".into(),
+            since: 1,
+        },
         Event::HostJoined {
             name: name(),
             join_key: Some("web".into()),
