@@ -97,7 +97,11 @@ pub struct NewFleet {
 
 /// Makes root and authorities of a new fleet.
 pub fn make_fleet(now: Timestamp) -> Result<NewFleet, CertificateError> {
-    let id = Id::random()?;
+    make_authorities(Id::random()?, now)
+}
+
+/// Makes a root and authorities for the fleet `id`, which may have others.
+pub fn make_authorities(id: Id, now: Timestamp) -> Result<NewFleet, CertificateError> {
     let root_key = KeyPair::generate()?;
     let root_params = authority("root", &id, 1, now)?;
     let root_certificate = root_params.self_signed(&root_key)?.pem();
@@ -229,8 +233,20 @@ impl Authority {
         names: &[String],
         now: Timestamp,
     ) -> Result<Issued, CertificateError> {
+        self.issue_server_for(fleet, names, now, LIFETIME)
+    }
+
+    /// The same with a certificate that is valid for so many `seconds`.
+    pub fn issue_server_for(
+        &self,
+        fleet: &Id,
+        names: &[String],
+        now: Timestamp,
+        seconds: u64,
+    ) -> Result<Issued, CertificateError> {
         let key = KeyPair::generate()?;
         let params = leaf(fleet, Role::Server, names, Signs::Servers, now)?;
+        let params = valid_for(seconds, params, now)?;
         Ok(Issued {
             certificate: params.signed_by(&key, &self.issuer)?.pem(),
             key: PrivateKey::of(&key),
@@ -349,7 +365,7 @@ pub fn write_pem(der: &[u8]) -> String {
 }
 
 /// Whether a certificate (DER) is the root that `fleet` made for itself, which signs nothing but its two authorities.
-pub(crate) fn is_root_of(fleet: &Id, certificate: &[u8]) -> bool {
+pub fn is_root_of(fleet: &Id, certificate: &[u8]) -> bool {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
         return false;
     };

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twofa_proto::codec::{self, CodecError};
 
-use crate::tls::ServerConfigs;
+use crate::tls::{ServerConfigs, Shown};
 use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL};
 
 /// How long a flow is quiet before the kernel asks whether the other end is there, and how often it asks again, in seconds.
@@ -68,6 +68,8 @@ pub struct Accepted {
     pub protocol: Protocol,
     /// The host's certificate, verified; `None`: it has shown none.
     pub certificate: Option<CertificateDer<'static>>,
+    /// The certificate that it was shown.
+    pub shown: Arc<Shown>,
 }
 
 /// Shakes hands with a client that connected by `socket`, until `deadline`.
@@ -77,7 +79,7 @@ pub fn accept(
     deadline: Instant,
 ) -> io::Result<Accepted> {
     let mut socket = TimedSocket { socket, deadline };
-    let connection = begin(configs, &mut socket)?;
+    let (connection, shown) = begin(configs, &mut socket)?;
     let link = Link::shake_hands(connection, socket)?;
     let connection = &link.0.conn;
     let certificate = connection
@@ -96,11 +98,15 @@ pub fn accept(
         link,
         protocol,
         certificate,
+        shown,
     })
 }
 
 /// Reads what a client says first, and begins the handshake with the configuration that is for it.
-fn begin(configs: &ServerConfigs, socket: &mut TimedSocket) -> io::Result<ServerConnection> {
+fn begin(
+    configs: &ServerConfigs,
+    socket: &mut TimedSocket,
+) -> io::Result<(ServerConnection, Arc<Shown>)> {
     let mut acceptor = Acceptor::default();
     let refuse = |socket: &mut TimedSocket, (error, mut alert): (rustls::Error, AcceptedAlert)| {
         // It is told why, if it still listens.
@@ -118,19 +124,22 @@ fn begin(configs: &ServerConfigs, socket: &mut TimedSocket) -> io::Result<Server
         }
     };
     // A client that could go on with anything else shows a certificate that has not ended.
-    let is_itself = {
+    let (is_itself, shown) = {
         let hello = accepted.client_hello();
         let mut protocols = hello.alpn().into_iter().flatten();
-        protocols.next() == Some(HOST_PROTOCOL) && protocols.next().is_none()
+        let is_itself = protocols.next() == Some(HOST_PROTOCOL) && protocols.next().is_none();
+        (is_itself, configs.choose(hello.certificate_authorities()))
     };
+    let shown = shown.ok_or(ErrorKind::NotFound)?.clone();
     let config = if is_itself {
-        &configs.itself
+        &shown.itself
     } else {
-        &configs.usual
+        &shown.usual
     };
-    accepted
+    let connection = accepted
         .into_connection(config.clone())
-        .map_err(|refused| refuse(socket, refused))
+        .map_err(|refused| refuse(socket, refused))?;
+    Ok((connection, shown))
 }
 
 /// Shakes hands with the server `name` at the other end of `socket`, until `deadline`.

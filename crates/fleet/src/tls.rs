@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+use rustls::DistinguishedName;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
 pub use rustls::{ClientConfig, ServerConfig};
 
-use crate::certificate::{CertificateError, PrivateKey, read_pem};
+use crate::certificate::{PrivateKey, fingerprint, read_pem};
 pub use crate::error::TlsError;
 use crate::identity::Id;
 use crate::verifier::{HostVerifier, Lapsed, ServerVerifier};
@@ -33,17 +35,85 @@ pub struct ServerCertificates<'a> {
     pub fleet: &'a Id,
 }
 
+/// The same for a server whose fleet has several certificate authorities, as while they are rotated.
+#[derive(Debug)]
+pub struct RotatingCertificates<'a> {
+    /// Its certificates, each followed by the authority for servers and the root, with their keys; the newest first. A client
+    /// that does not say whom it trusts is shown the last.
+    pub chains: Vec<(&'a str, &'a PrivateKey)>,
+    /// The authorities for hosts, one after the other.
+    pub hosts: &'a str,
+    /// Those of them, and others before them, whose hosts may speak of themselves and of nothing else.
+    pub hosts_asleep: &'a str,
+    /// The fleet.
+    pub fleet: &'a Id,
+}
+
 /// The configurations of a server. Which of them serves a connection is chosen by what its client says first.
 #[derive(Debug)]
 pub struct ServerConfigs {
+    /// One for each certificate that it can show, the newest first; never empty.
+    pub shown: Vec<Arc<Shown>>,
+}
+
+/// A certificate that a server can show, and what serves the connections on which it does.
+#[derive(Debug, Clone)]
+pub struct Shown {
     /// For all but the next.
     pub usual: Arc<ServerConfig>,
     /// For a host that speaks of nothing but itself ([`HOST_PROTOCOL`]), and whose certificate may have ended.
     pub itself: Arc<ServerConfig>,
+    /// The certificate with its authorities, as PEM.
+    pub chain: String,
+    /// Its key.
+    pub key: PrivateKey,
+    /// SHA-256 of each of the authorities.
+    pub authorities: Vec<[u8; 32]>,
+}
+
+impl ServerConfigs {
+    /// What a client is shown that trusts the authorities in `names`: RFC 8446 §4.2.4, with the names of [`name_of`]. A host of
+    /// an earlier version does not say whom it trusts. It knows of no rotation, so that it trusts the oldest.
+    pub(crate) fn choose(&self, names: Option<&[DistinguishedName]>) -> Option<&Arc<Shown>> {
+        let Some(names) = names else {
+            return self.shown.last();
+        };
+        let is_trusted = |shown: &&Arc<Shown>| {
+            let mut authorities = shown.authorities.iter();
+            authorities.any(|it| {
+                let name = name_of(it);
+                names.iter().any(|said| said.as_ref() == name.as_ref())
+            })
+        };
+        self.shown.iter().find(is_trusted).or(self.shown.first())
+    }
+}
+
+/// The name by which a client calls an authority whose certificate has this SHA-256: a common name of its hexadecimal digits. Its
+/// real name would not do, as those before and after a rotation may have the same.
+pub(crate) fn name_of(fingerprint: &[u8; 32]) -> DistinguishedName {
+    // SEQUENCE of a SET of a SEQUENCE of the OID 2.5.4.3 and a UTF8String of 64 bytes (X.690, X.520).
+    let mut der = vec![
+        0x30, 0x4b, 0x31, 0x49, 0x30, 0x47, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x40,
+    ];
+    der.extend_from_slice(HEXLOWER.encode(fingerprint).as_bytes());
+    DistinguishedName::from(der)
 }
 
 /// The configurations of a server.
 pub fn server(certificates: &ServerCertificates<'_>) -> Result<Arc<ServerConfigs>, TlsError> {
+    rotating_server(&RotatingCertificates {
+        chains: vec![(certificates.chain, certificates.key)],
+        hosts: certificates.hosts,
+        hosts_asleep: certificates.hosts,
+        fleet: certificates.fleet,
+    })
+}
+
+/// The configurations of a server that has certificates of several authorities.
+pub fn rotating_server(
+    certificates: &RotatingCertificates<'_>,
+) -> Result<Arc<ServerConfigs>, TlsError> {
     let usual = [
         PROTOCOL,
         HOST_PROTOCOL,
@@ -51,28 +121,47 @@ pub fn server(certificates: &ServerCertificates<'_>) -> Result<Arc<ServerConfigs
         SERVER_PROTOCOL,
         WATCH_PROTOCOL,
     ];
-    Ok(Arc::new(ServerConfigs {
-        usual: server_for(certificates, &usual, Lapsed::Refused)?,
-        itself: server_for(certificates, &[HOST_PROTOCOL], Lapsed::Accepted)?,
-    }))
+    let RotatingCertificates {
+        chains,
+        hosts,
+        hosts_asleep,
+        fleet,
+    } = certificates;
+    let mut shown = Vec::new();
+    for (chain, key) in chains {
+        let own = (*chain, *key);
+        shown.push(Arc::new(Shown {
+            usual: server_for(own, (hosts, fleet), &usual, Lapsed::Refused)?,
+            itself: server_for(
+                own,
+                (hosts_asleep, fleet),
+                &[HOST_PROTOCOL],
+                Lapsed::Accepted,
+            )?,
+            chain: (*chain).to_owned(),
+            key: (*key).clone(),
+            authorities: read_pem(chain)?
+                .iter()
+                .skip(1)
+                .map(|it| fingerprint(it))
+                .collect(),
+        }));
+    }
+    Ok(Arc::new(ServerConfigs { shown }))
 }
 
 fn server_for(
-    certificates: &ServerCertificates<'_>,
+    (chain, key): (&str, &PrivateKey),
+    (hosts, fleet): (&str, &Id),
     protocols: &[&[u8]],
     lapsed: Lapsed,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let hosts = HostVerifier::new(
-        only(certificates.hosts)?,
-        certificates.fleet.clone(),
-        lapsed,
-        provider.clone(),
-    )?;
+    let hosts = HostVerifier::new(read_pem(hosts)?, fleet.clone(), lapsed, provider.clone())?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(hosts))
-        .with_single_cert(read_pem(certificates.chain)?, read_key(certificates.key)?)?;
+        .with_single_cert(read_pem(chain)?, read_key(key)?)?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -87,7 +176,7 @@ pub struct HostCertificates<'a> {
     pub certificate: &'a str,
     /// Its own key.
     pub key: &'a PrivateKey,
-    /// The authority for servers.
+    /// The authorities for servers, one or more.
     pub servers: &'a str,
     /// The fleet.
     pub fleet: &'a Id,
@@ -113,7 +202,7 @@ fn joined(
     protocol: &[u8],
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let servers = only(certificates.servers)?;
+    let servers = read_pem(certificates.servers)?;
     let verifier = ServerVerifier::of_fleet(servers, certificates.fleet.clone(), provider.clone())?;
     let config = client(provider, Arc::new(verifier))?.with_client_auth_cert(
         read_pem(certificates.certificate)?,
@@ -154,14 +243,6 @@ fn finish(mut config: ClientConfig, protocol: &[u8]) -> Arc<ClientConfig> {
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Arc::new(config)
-}
-
-fn only(pem: &str) -> Result<CertificateDer<'static>, TlsError> {
-    let mut certificates = read_pem(pem)?;
-    match (certificates.pop(), certificates.is_empty()) {
-        (Some(certificate), true) => Ok(certificate),
-        _ => Err(CertificateError::Unreadable.into()),
-    }
 }
 
 fn read_key(key: &PrivateKey) -> Result<PrivateKeyDer<'static>, TlsError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -17,9 +17,12 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::certificate::{fingerprint, is_root_of, key_and_end};
+use twofa_core::Timestamp;
+
+use crate::certificate::{fingerprint, is_root_of, key_and_end, read_pem};
 use crate::error::TlsError;
 use crate::identity::{Id, Identity, Role, Signs};
+use crate::tls::name_of;
 
 /// How a server checks hosts.
 #[derive(Debug)]
@@ -39,15 +42,17 @@ pub enum Lapsed {
 }
 
 impl HostVerifier {
-    /// Accepts hosts of `fleet` whose certificates `authority` signed, and ends without any certificate, which may join.
+    /// Accepts hosts of `fleet` whose certificates one of `authorities` signed, and ends without any certificate, which may join.
     pub fn new(
-        authority: CertificateDer<'static>,
+        authorities: Vec<CertificateDer<'static>>,
         fleet: Id,
         lapsed: Lapsed,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
-        check_authority(Signs::Hosts, &fleet, &authority)?;
-        let roots = Arc::new(only(authority)?);
+        for authority in &authorities {
+            check_authority(Signs::Hosts, &fleet, authority)?;
+        }
+        let roots = Arc::new(all_of(authorities)?);
         let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
             .allow_unauthenticated()
             .build()
@@ -135,13 +140,15 @@ impl ClientCertVerifier for HostVerifier {
 #[derive(Debug)]
 pub struct ServerVerifier {
     trusted: Trusted,
+    /// How the server is told whom the host trusts.
+    names: Vec<DistinguishedName>,
     provider: Arc<CryptoProvider>,
 }
 
 /// Which certificates a host accepts.
 #[derive(Debug)]
 enum Trusted {
-    /// Those of the fleet, which it has joined, signed by the fleet's authority for servers.
+    /// Those of the fleet, which it has joined, signed by an authority of the fleet for servers.
     Fleet {
         chain: Arc<WebPkiServerVerifier>,
         fleet: Id,
@@ -151,22 +158,33 @@ enum Trusted {
 }
 
 impl ServerVerifier {
-    /// Accepts servers of `fleet` whose certificates `authority` signed.
+    /// Accepts servers of `fleet` whose certificates one of `authorities` signed.
     pub fn of_fleet(
-        authority: CertificateDer<'static>,
+        authorities: Vec<CertificateDer<'static>>,
         fleet: Id,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
-        check_authority(Signs::Servers, &fleet, &authority)?;
-        let chain = chain_to(authority, provider.clone())?;
+        for authority in &authorities {
+            check_authority(Signs::Servers, &fleet, authority)?;
+        }
+        let names = authorities.iter().map(|it| name_of(&fingerprint(it)));
+        let names = names.collect();
+        let chain = chain_to(authorities, provider.clone())?;
         let trusted = Trusted::Fleet { chain, fleet };
-        Ok(Self { trusted, provider })
+        Ok(Self {
+            trusted,
+            names,
+            provider,
+        })
     }
 
     /// Accepts servers below the root with this SHA-256.
-    pub const fn below(root: [u8; 32], provider: Arc<CryptoProvider>) -> Self {
-        let trusted = Trusted::Root(root);
-        Self { trusted, provider }
+    pub fn below(root: [u8; 32], provider: Arc<CryptoProvider>) -> Self {
+        Self {
+            trusted: Trusted::Root(root),
+            names: vec![name_of(&root)],
+            provider,
+        }
     }
 
     /// The chain that a server's certificate must have.
@@ -178,7 +196,7 @@ impl ServerVerifier {
                     .iter()
                     .find(|sent| fingerprint(sent) == *root)
                     .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-                chain_to(root.clone().into_owned(), self.provider.clone())
+                chain_to(vec![root.clone().into_owned()], self.provider.clone())
                     .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
             }
         }
@@ -213,7 +231,7 @@ impl ServerVerifier {
             return Ok(());
         };
         let issuer = sent.first().ok_or(not_of_this_role())?.clone();
-        chain_to(issuer.into_owned(), self.provider.clone())
+        chain_to(vec![issuer.into_owned()], self.provider.clone())
             .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?
             .verify_server_cert(end_entity, &[], server_name, &[], now)
             .map(drop)
@@ -268,21 +286,44 @@ impl ServerCertVerifier for ServerVerifier {
             .signature_verification_algorithms
             .supported_schemes()
     }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        Some(&self.names)
+    }
+}
+
+/// Whether `authority` (PEM) signed the certificate `host` (PEM) as that of a host of `fleet`, whether that has ended or not.
+pub fn is_host_of(
+    authority: &str,
+    fleet: &Id,
+    host: &str,
+    now: Timestamp,
+) -> Result<bool, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let (fleet, authority) = (fleet.clone(), read_pem(authority)?);
+    let verifier = HostVerifier::new(authority, fleet, Lapsed::Accepted, provider)?;
+    let now = Duration::from_secs(u64::try_from(now.unix()).unwrap_or_default());
+    let now = UnixTime::since_unix_epoch(now);
+    let host = read_pem(host)?;
+    let verify = |host| verifier.verify_client_cert(host, &[], now).is_ok();
+    Ok(host.first().is_some_and(verify))
 }
 
 fn chain_to(
-    authority: CertificateDer<'static>,
+    authorities: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
-    let roots = Arc::new(only(authority)?);
+    let roots = Arc::new(all_of(authorities)?);
     WebPkiServerVerifier::builder_with_provider(roots, provider)
         .build()
         .map_err(|error| TlsError::Authority(error.to_string()))
 }
 
-fn only(authority: CertificateDer<'static>) -> Result<RootCertStore, TlsError> {
+fn all_of(authorities: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    roots.add(authority)?;
+    for authority in authorities {
+        roots.add(authority)?;
+    }
     Ok(roots)
 }
 

@@ -357,7 +357,7 @@ pub enum JoinAnswer {
     Refused(String),
 }
 
-/// From a joined host, about itself; one for each connection.
+/// From a joined host, about itself; one for each connection, behind which it may ask for the authorities.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemberRequest {
     /// Where are servers?
@@ -371,6 +371,12 @@ pub enum MemberRequest {
     People,
     /// Which rescue codes is it to take? It says which it has, and what became of them.
     Rescue(RescueReport),
+    /// Which certificate authorities does the fleet have? The host knows them as of this version; 0: it knows those with which it
+    /// joined.
+    Authorities {
+        /// The version.
+        known: i64,
+    },
 }
 
 /// What a host says of its rescue codes.
@@ -435,6 +441,21 @@ pub enum MemberAnswer {
         /// The set that it is to have as well, until it has said that it has it.
         next: Option<RescueHashes>,
     },
+    /// The certificate authorities of the fleet; `None`: those that the host knows.
+    Authorities(Option<FleetAuthorities>),
+}
+
+/// The certificate authorities of a fleet, when they are rotated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetAuthorities {
+    /// Each change has a greater one.
+    pub version: i64,
+    /// Those for servers, all of which the host is to trust and no other, as PEM.
+    pub servers: String,
+    /// The one for hosts that is to sign the host's certificate, as PEM; `None`: any.
+    pub hosts: Option<String>,
+    /// Over how many seconds hosts are to spread asking for a certificate of it.
+    pub spread: u32,
 }
 
 /// From a server that joins: all that it sends.
@@ -598,6 +619,15 @@ mod tests {
     #[test]
     fn the_messages_about_people_are_these_bytes() {
         assert_eq!(bytes(&MemberRequest::People), [2]);
+        assert_eq!(bytes(&MemberRequest::Authorities { known: 3 }), [4, 6]);
+        assert_eq!(bytes(&MemberAnswer::Authorities(None)), [4, 0]);
+        let authorities = MemberAnswer::Authorities(Some(FleetAuthorities {
+            version: 3,
+            servers: "s".to_owned(),
+            hosts: Some("h".to_owned()),
+            spread: 4,
+        }));
+        assert_eq!(bytes(&authorities), [4, 1, 6, 1, b's', 1, 1, b'h', 4]);
         let people = MemberAnswer::People(vec![("al".to_owned(), 1000)]);
         assert_eq!(bytes(&people), [2, 1, 2, b'a', b'l', 0xe8, 7]);
     }

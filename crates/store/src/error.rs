@@ -217,6 +217,9 @@ pub enum StoreError {
     /// There is a server of this name.
     #[error("there is already a server called '{0}'")]
     ServerExists(String),
+    /// The fleet's certificate authority is being rotated.
+    #[error("the certificate authority of this fleet is being rotated already: finish that first")]
+    CaRotationGoesOn,
     /// The store is that of a fleet, whose first server this is.
     #[error("the store of this machine is that of a fleet already, whose first server is '{0}'")]
     FleetExists(String),

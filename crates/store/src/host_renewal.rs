@@ -28,6 +28,8 @@ pub struct HostRenewal {
     pub shown: [u8; 32],
     /// When that certificate was issued.
     pub issued_at: Timestamp,
+    /// Whether that certificate is of a certificate authority that was rotated.
+    pub is_of_old_ca: bool,
     /// For how many seconds after its end a certificate can still be renewed.
     pub grace: u64,
     /// SHA-256 of the public key that the new certificate is for.
@@ -57,6 +59,7 @@ impl Store {
             id,
             shown,
             issued_at,
+            is_of_old_ca,
             grace,
             key,
             key_until,
@@ -86,6 +89,10 @@ impl Store {
             };
             if fleet::keys(tx.db, id)? == asked_before {
                 return Ok(RenewalOutcome::Renewed);
+            }
+            if *is_of_old_ca {
+                // Whoever has the key of the old authority could cut off any host. The one that has renewed since is the host.
+                return Err(StoreError::HostRefused);
             }
             fleet::set_copied(tx.db, id, now)?;
             tx.hash_row(&HOST, id)?;
@@ -215,6 +222,7 @@ mod tests {
             id: "00".into(),
             shown,
             issued_at,
+            is_of_old_ca: false,
             grace: 500,
             key,
             key_until: bench.now.after(2_000_000),

@@ -197,6 +197,7 @@ pub(crate) fn joined_fleet(now: Timestamp) -> (JoinedFleet, FleetPolicy) {
         joined_at: now,
         servers: Vec::new(),
         renewed: None,
+        authorities: None,
     };
     let policy = FleetPolicy {
         fleet: "f".into(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use twofa_core::Account;
@@ -112,8 +113,10 @@ pub enum FleetError {
     #[error("this machine is already a fleet server, and the token is for another one")]
     OtherServer,
     /// What a company's certificate authority has signed is not what it was asked for.
-    #[error("/etc/twofa/fleet/requests/{signs}.crt cannot be used: {error}")]
+    #[error("{}/{signs}.crt cannot be used: {error}", .directory.display())]
     BadAuthority {
+        /// Where it is.
+        directory: PathBuf,
         /// Whose certificates it is to sign.
         signs: &'static str,
         /// Why it cannot.
@@ -128,6 +131,22 @@ pub enum FleetError {
     /// All rescue codes that the host knows were shown.
     #[error("all rescue codes that the host '{0}' knows have been shown")]
     RescueCodesShown(String),
+    /// The certificate authority of a fleet below a company's was to be replaced by one of its own.
+    #[error(
+        "this fleet is below your company's certificate authority, which signs the new one, too"
+    )]
+    CompanyAuthority,
+    /// The certificate authority is not being rotated.
+    #[error("the certificate authority of this fleet is not being rotated")]
+    NoCaRotation,
+    /// Another server began a rotation, and this one does not have the new certificate authority.
+    #[error(
+        "the certificate authority is being rotated, and this server does not have the new one"
+    )]
+    NextAuthorityMissing,
+    /// Servers did not finish the last rotation.
+    #[error("the last rotation of the certificate authority is not finished on these servers: {}", .0.join(", "))]
+    ServersWithOldCa(Vec<String>),
     /// There is a host of this name.
     #[error(transparent)]
     HostExists(StoreError),
@@ -258,6 +277,7 @@ impl Administration {
             joined_at: now,
             servers: Vec::new(),
             renewed: None,
+            authorities: None,
         };
         let rules = &policy.policy;
         // Where nobody can say whose an account is, its record stays in the export.

@@ -19,6 +19,7 @@
 //! Nothing here prints, asks anybody or makes sentences, except for errors ([`error`]). A caller renders what it gets,
 //! and has the administrator agree to the concerns of a plan before it makes the change.
 
+pub mod ca_rotation;
 pub mod checks;
 pub mod class;
 pub mod devices;

@@ -11,7 +11,7 @@ use twofa_fleet::certificate::{
 use twofa_fleet::client;
 use twofa_fleet::company::{check_authority, request_authority};
 use twofa_fleet::identity::{Id, Signs};
-use twofa_fleet::package::ServerPackage;
+use twofa_fleet::package::{NextAuthorities, ServerPackage};
 use twofa_fleet::tls;
 use twofa_fleet::token::{digest, proof};
 use twofa_fleet::wire::{ServerAdmission, ServerJoinAnswer, ServerJoinRequest};
@@ -53,7 +53,7 @@ pub fn init(addresses: &[Address], ca: Option<&str>) -> Result<Made, FleetError>
     if !directory.is_server() {
         match ca {
             None => write_first(&directory, addresses, make_fleet(clock::now())?.into())?,
-            Some(ca) => match signed(&requests, ca)? {
+            Some(ca) => match signed(&requests, ca, None)? {
                 None => return Ok(Made::Requests(requests.path().to_owned())),
                 Some(fleet) => write_first(&directory, addresses, fleet)?,
             },
@@ -64,13 +64,13 @@ pub fn init(addresses: &[Address], ca: Option<&str>) -> Result<Made, FleetError>
     Ok(Made::Server(Box::new(files)))
 }
 
-/// The certificates and keys of a fleet that is made.
-struct FirstFleet {
+/// The certificates and keys of a fleet that is made, or whose certificate authority is rotated.
+pub(super) struct FirstFleet {
     id: Id,
-    root: String,
-    root_key: Option<PrivateKey>,
-    hosts: Issued,
-    servers: Issued,
+    pub(super) root: String,
+    pub(super) root_key: Option<PrivateKey>,
+    pub(super) hosts: Issued,
+    pub(super) servers: Issued,
 }
 
 impl From<NewFleet> for FirstFleet {
@@ -91,13 +91,17 @@ impl From<NewFleet> for FirstFleet {
     }
 }
 
-/// The authorities that `ca` has signed; `None`: not both yet, and the requests are written.
-fn signed(requests: &Requests, ca: &str) -> Result<Option<FirstFleet>, FleetError> {
+/// The authorities of `fleet`, or of a new one, that `ca` has signed; `None`: not both yet, and the requests are written.
+pub(super) fn signed(
+    requests: &Requests,
+    ca: &str,
+    fleet: Option<&Id>,
+) -> Result<Option<FirstFleet>, FleetError> {
     // Of several, the first is the one that signs.
     let root = certificate::read_pem(ca)?;
     let root = certificate::write_pem(root.first().ok_or(CertificateError::Unreadable)?);
     let Some(id) = requests.fleet()? else {
-        let id = Id::random()?;
+        let id = fleet.cloned().map_or_else(Id::random, Ok)?;
         for signs in [Signs::Hosts, Signs::Servers] {
             let (key, request) = request_authority(signs, &id)?;
             requests.write(signs, (&key, &request))?;
@@ -112,6 +116,7 @@ fn signed(requests: &Requests, ca: &str) -> Result<Option<FirstFleet>, FleetErro
         };
         check_authority(signs, &id, (&certificate, &key), &root, now).map_err(|error| {
             FleetError::BadAuthority {
+                directory: requests.path().to_owned(),
                 signs: match signs {
                     Signs::Hosts => "hosts",
                     Signs::Servers => "servers",
@@ -168,7 +173,11 @@ fn write_first(
 pub fn renew_server() -> Result<Timestamp, FleetError> {
     let (directory, files) = read_server()?;
     let own = issue(&directory, &files, &files.addresses)?;
-    directory.write_server_certificate(&own, privileges::service_owner()?.gid)?;
+    let service = privileges::service_owner()?.gid;
+    directory.write_server_certificate(&own, service)?;
+    if let Some(next) = next_authorities(&directory, &files.fleet, &names(&files.addresses))? {
+        directory.write_next_certificate(&next.own, service)?;
+    }
     let der = certificate::read_pem(&own.certificate)?;
     let der = der.first().ok_or(CertificateError::Unreadable)?;
     Ok(certificate::key_and_end(der)?.1)
@@ -192,9 +201,11 @@ pub fn prepare_server(name: &str, addresses: &[Address]) -> Result<PreparedServe
         name: name.to_owned(),
         addresses: addresses.iter().map(ToString::to_string).collect(),
     };
+    let next = next_authorities(&directory, &files.fleet, &names(addresses))?;
     let package = ServerPackage {
         servers_key: Some(servers_key),
         own,
+        next: next.map(Box::new),
     };
     Ok(PreparedServer {
         files,
@@ -213,11 +224,25 @@ fn issue(
     Ok(authority.issue_server(&files.fleet, &names(addresses), clock::now())?)
 }
 
-fn names(addresses: &[Address]) -> Vec<String> {
+/// The certificate authority to which the one in use is being rotated, with a new certificate for a server of these names.
+fn next_authorities(
+    directory: &FleetDirectory,
+    fleet: &Id,
+    names: &[String],
+) -> Result<Option<NextAuthorities>, FleetError> {
+    let Some(mut next) = directory.read_next_keys()? else {
+        return Ok(None);
+    };
+    let authority = Authority::new(&next.servers.certificate, &next.servers.key)?;
+    next.own = authority.issue_server(fleet, names, clock::now())?;
+    Ok(Some(next))
+}
+
+pub(super) fn names(addresses: &[Address]) -> Vec<String> {
     addresses.iter().map(|it| it.name.clone()).collect()
 }
 
-fn read_server() -> Result<(FleetDirectory, ServerFiles), FleetError> {
+pub(super) fn read_server() -> Result<(FleetDirectory, ServerFiles), FleetError> {
     let directory = FleetDirectory::default();
     if !directory.is_server() {
         return Err(FleetError::NoServer);
@@ -390,8 +415,13 @@ pub fn become_server(
     let package = open_package(&admission.id, secret, &admission.package).map_err(bad)?;
     let package = ServerPackage::parse(&package)?;
     package.check_servers_key(&admission.servers)?;
-    let ServerPackage { servers_key, own } = package;
+    let ServerPackage {
+        servers_key,
+        own,
+        next,
+    } = package;
     let fleet: Id = admission.fleet.parse()?;
+    next.as_ref().map_or(Ok(()), |next| next.check(&fleet))?;
     let id: Id = admission.id.parse()?;
     let directory = FleetDirectory::default();
     if directory.is_server() {
@@ -427,5 +457,8 @@ pub fn become_server(
         key: &own.key,
         service: owner.gid,
     })?;
+    if let Some(next) = next {
+        directory.write_next(&next, None, owner.gid)?;
+    }
     Ok(kept)
 }

@@ -55,7 +55,7 @@ pub enum FilesError {
 
 /// The directory of the files.
 #[derive(Debug, Clone)]
-pub struct FleetDirectory(PathBuf);
+pub struct FleetDirectory(pub(super) PathBuf);
 
 impl FleetDirectory {
     /// The files in `path`.
@@ -106,7 +106,7 @@ pub struct HostFiles {
     pub certificate: String,
     /// Its key.
     pub key: PrivateKey,
-    /// The authority for servers, as PEM.
+    /// The authorities for servers that it trusts, as PEM.
     pub authority: String,
 }
 
@@ -168,8 +168,9 @@ impl FleetDirectory {
             server,
             addresses,
         } = self.read_toml(SERVER)?;
+        let current = self.current();
         let [own, servers, root] =
-            ["server.crt", "servers.crt", "root.crt"].map(|name| self.read(name));
+            ["server.crt", "servers.crt", "root.crt"].map(|name| current.read(name));
         let (servers, root) = (servers?, root?);
         Ok(ServerFiles {
             fleet: self.parse(SERVER, &fleet)?,
@@ -178,25 +179,30 @@ impl FleetDirectory {
             chain: own? + &servers + &root,
             servers,
             root,
-            key: self.read_key("server.key")?,
-            hosts: self.read("hosts.crt")?,
+            key: current.read_key("server.key")?,
+            hosts: current.read("hosts.crt")?,
         })
     }
 
     /// Reads the key of the authority for hosts.
     pub fn read_hosts_key(&self) -> Result<PrivateKey, FilesError> {
-        self.read_key("hosts.key")
+        self.current().read_key("hosts.key")
     }
 
     /// Reads the authority for servers and its key; for root.
     pub fn read_servers_authority(&self) -> Result<(String, PrivateKey), FilesError> {
-        Ok((self.read("servers.crt")?, self.read_key("servers.key")?))
+        let current = self.current();
+        Ok((
+            current.read("servers.crt")?,
+            current.read_key("servers.key")?,
+        ))
     }
 
     /// Replaces the server's own certificate and key, which the group `service` reads.
     pub fn write_server_certificate(&self, own: &Issued, service: u32) -> Result<(), FilesError> {
-        self.write("server.key", own.key.pem(), Readers::Group(service))?;
-        self.write("server.crt", &own.certificate, Readers::All)
+        let current = self.current();
+        current.write("server.key", own.key.pem(), Readers::Group(service))?;
+        current.write("server.crt", &own.certificate, Readers::All)
     }
 
     /// Reads a host's files.
@@ -274,14 +280,14 @@ impl FleetDirectory {
         Ok(())
     }
 
-    fn read(&self, name: &str) -> Result<String, FilesError> {
+    pub(super) fn read(&self, name: &str) -> Result<String, FilesError> {
         let path = self.0.join(name);
         read(&path, LONGEST)
             .map(|text| text.to_string())
             .map_err(|error| FilesError::File { path, error })
     }
 
-    fn read_key(&self, name: &str) -> Result<PrivateKey, FilesError> {
+    pub(super) fn read_key(&self, name: &str) -> Result<PrivateKey, FilesError> {
         let path = self.0.join(name);
         let mode = fs::symlink_metadata(&path).map(|found| found.mode() & 0o7777);
         match mode {
@@ -333,7 +339,12 @@ impl FleetDirectory {
         self.write(name, &text, Readers::All)
     }
 
-    fn write(&self, name: &str, content: &str, readers: Readers) -> Result<(), FilesError> {
+    pub(super) fn write(
+        &self,
+        name: &str,
+        content: &str,
+        readers: Readers,
+    ) -> Result<(), FilesError> {
         let path = self.0.join(name);
         write(&self.0, &path, content, readers).map_err(|error| FilesError::File { path, error })
     }

@@ -188,10 +188,7 @@ impl Membership {
             return Ok(Some(known.servers.clone()));
         }
         let files = self.files(joined, store)?;
-        let signers = Signers {
-            authority: files.authority.clone(),
-            fleet: files.fleet.clone(),
-        };
+        let signers = signers(&files);
         let watching = tls::host_watching(&certificates(&files))?;
         let servers = Arc::new(connect(files)?);
         *known = Some(Known {
@@ -237,6 +234,9 @@ impl Membership {
         }
         if let Some(renewed) = &joined.renewed {
             files.certificate.clone_from(&renewed.certificate);
+        }
+        if let Some(known) = &joined.authorities {
+            files.authority.clone_from(&known.servers);
         }
         let certificates = read_pem(&files.certificate).map_err(tls::TlsError::from)?;
         let own = certificates
@@ -320,6 +320,36 @@ impl Membership {
         Ok(Some(answer))
     }
 
+    /// Whether the copy of the rules is one that the authorities in `files` stand behind, or there is none.
+    pub(super) fn is_policy_of(&self, rules: &Rules, files: &HostFiles) -> bool {
+        let Some(policy) = rules.fleet_policy.as_ref() else {
+            return true;
+        };
+        policy_copy::check(&self.copy, &signers(files), policy).is_ok()
+    }
+
+    /// Gets a copy of the rules from a server that the authorities in `files` stand behind.
+    pub(super) fn fetch_policy(
+        &self,
+        store: &Store,
+        files: &HostFiles,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<(), NotRefreshed> {
+        let config = tls::host(&certificates(files)).map_err(NotAMember::from)?;
+        let servers = Servers::new(config, files.servers.clone());
+        let answer = servers.fetch_policy(0, deadline)?;
+        let Some(signed) = &answer.signed else {
+            return Ok(());
+        };
+        let adopted = policy_copy::adopt(&self.copy, &signers(files), store, signed, now);
+        let confirmed = adopted.and_then(|_| Ok(policy_copy::confirm(&self.copy, now)?));
+        confirmed.map_err(|error| NotRefreshed::BadPolicy {
+            server: answer.server,
+            error,
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -336,6 +366,13 @@ pub fn machine_id() -> String {
 fn connect(files: HostFiles) -> Result<Servers, NotAMember> {
     let config = tls::host(&certificates(&files))?;
     Ok(Servers::new(config, files.servers))
+}
+
+fn signers(files: &HostFiles) -> Signers {
+    Signers {
+        authority: files.authority.clone(),
+        fleet: files.fleet.clone(),
+    }
 }
 
 fn certificates(files: &HostFiles) -> HostCertificates<'_> {

@@ -1,5 +1,6 @@
-//! What a joined host does for itself from time to time: it asks where the servers are, and renews its certificate when two
-//! thirds of its life are over. Without it, a host would be refused after 90 days.
+//! What a joined host does for itself from time to time: it asks where the servers are, renews its certificate when two thirds of
+//! its life are over, and follows a rotation of the fleet's certificate authority ([`super::authorities`]). Without it, a host
+//! would be refused after 90 days.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,16 @@ use twofa_fleet::certificate::{
 };
 use twofa_fleet::client;
 use twofa_fleet::identity::{BadIdentity, Identity, Role};
+use twofa_fleet::stream::ToServer;
 use twofa_fleet::tls::{self, HostCertificates, TlsError};
 use twofa_fleet::token::Address;
-use twofa_fleet::wire::{MemberAnswer, MemberRequest};
+use twofa_fleet::wire::{FleetAuthorities, MemberAnswer, MemberRequest};
+use twofa_proto::codec::CodecError;
 use twofa_store::{Store, StoreError};
 
+use super::authorities;
 use super::files::HostFiles;
-use super::membership::{Membership, NotAMember};
+use super::membership::{Membership, NotAMember, NotRefreshed};
 
 /// How long the servers may take together.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,6 +48,9 @@ pub(crate) enum UpkeepError {
     /// Certificates or keys cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The rules of the fleet could not be had from a server of the new certificate authority.
+    #[error(transparent)]
+    Policy(#[from] Box<NotRefreshed>),
     /// What a server sent is not for this host.
     #[error("a server sent a certificate that is not this host's")]
     BadAnswer,
@@ -66,30 +73,72 @@ impl From<BadIdentity> for UpkeepError {
     }
 }
 
-/// Asks a server where servers are, and for a certificate if that is due at `now`. Says whether there is a new certificate. On a
-/// machine that is in no fleet it does nothing.
+/// Asks a server where servers are, for a certificate if that is due at `now`, and for the certificate authorities of the fleet. Says
+/// whether there is a new certificate. On a machine that is in no fleet it does nothing.
 pub(crate) fn keep_up(
     store: &Store,
     membership: &Membership,
     now: Timestamp,
     what: Upkeep,
 ) -> Result<bool, UpkeepError> {
+    let first = pass(store, membership, now, (what, Renewal::IfDue))?;
+    let mut is_renewed = first.is_renewed;
+    if !is_renewed && first.is_told {
+        // Of a new authority; its turn may come later.
+        let second = pass(store, membership, now, (what, Renewal::IfRotated))?;
+        is_renewed = second.is_renewed;
+    }
+    if first.is_rotating && is_renewed {
+        // With the new certificate, so that servers know that it works, and that this host need not be waited for.
+        pass(store, membership, now, (what, Renewal::No))?;
+    }
+    Ok(is_renewed)
+}
+
+/// When a certificate is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    /// When two thirds of its life are over, or it is of an authority that is no longer to sign.
+    IfDue,
+    /// The latter alone.
+    IfRotated,
+    No,
+}
+
+/// What came of asking a server.
+#[derive(Debug, Clone, Copy, Default)]
+struct Passed {
+    is_renewed: bool,
+    /// The server told of other authorities than this host knew.
+    is_told: bool,
+    /// The fleet has had a rotation.
+    is_rotating: bool,
+}
+
+fn pass(
+    store: &Store,
+    membership: &Membership,
+    now: Timestamp,
+    (what, renewal): (Upkeep, Renewal),
+) -> Result<Passed, UpkeepError> {
     let rules = store.rules_in_force()?;
     let Some(joined) = rules.fleet.as_ref() else {
-        return Ok(false);
+        return Ok(Passed::default());
     };
     let files = membership.files(joined, store)?;
-    let own = read_pem(&files.certificate)?;
-    let own = own.first().ok_or(CertificateError::Unreadable)?;
-    let is_due = is_due(own, now)?;
-    if !is_due && what == Upkeep::CertificateOnly {
-        return Ok(false);
+    let is_due = match renewal {
+        Renewal::IfDue => is_old(&files, now)? || authorities::is_due(joined, &files, now)?,
+        Renewal::IfRotated => authorities::is_due(joined, &files, now)?,
+        Renewal::No => false,
+    };
+    if !is_due && (what == Upkeep::CertificateOnly || renewal == Renewal::IfRotated) {
+        return Ok(Passed::default());
     }
     let mut key = None;
     if is_due {
         let fresh = request_certificate()?.key;
         let Some(kept) = store.begin_renewal(joined, fresh.pem())? else {
-            return Ok(false);
+            return Ok(Passed::default());
         };
         key = Some(PrivateKey::new(kept));
     }
@@ -99,23 +148,41 @@ pub(crate) fn keep_up(
         },
         None => MemberRequest::Servers,
     };
+    let known = joined.authorities.as_ref().map_or(0, |it| it.version);
+    let Answers { answer, told } = ask_both(&files, &request, Some(known))?;
     let MemberAnswer::Member {
         servers,
         certificate,
-    } = ask(&files, &request)?
+    } = answer
     else {
         return Err(UpkeepError::BadAnswer);
     };
     if !servers.is_empty() && servers != joined.servers {
         store.note_servers(&servers)?;
     }
-    let Some(key) = key else {
-        return Ok(false);
+    let is_renewed = key.is_some();
+    if let Some(key) = key {
+        let certificate = certificate.ok_or(UpkeepError::BadAnswer)?;
+        check(&certificate, &key, &files)?;
+        store.end_renewal(&certificate, key.pem())?;
+    }
+    let is_told = match told {
+        // With the certificate that is in force now.
+        Some(told) => authorities::adopt(store, membership, told, now)?,
+        None => false,
     };
-    let certificate = certificate.ok_or(UpkeepError::BadAnswer)?;
-    check(&certificate, &key, &files)?;
-    store.end_renewal(&certificate, key.pem())?;
-    Ok(true)
+    Ok(Passed {
+        is_renewed,
+        is_told,
+        is_rotating: is_told || known > 0,
+    })
+}
+
+/// Whether two thirds of the life of the certificate are over.
+fn is_old(files: &HostFiles, now: Timestamp) -> Result<bool, CertificateError> {
+    let own = read_pem(&files.certificate)?;
+    let own = own.first().ok_or(CertificateError::Unreadable)?;
+    is_due(own, now)
 }
 
 /// The accounts that the servers have on record of people who have passed on this host.
@@ -129,6 +196,23 @@ pub(crate) fn people_on_record(files: &HostFiles) -> Result<Vec<Account>, Upkeep
 
 /// The answer of the first server that gives one; never [`MemberAnswer::Refused`].
 pub(super) fn ask(files: &HostFiles, request: &MemberRequest) -> Result<MemberAnswer, UpkeepError> {
+    Ok(ask_both(files, request, None)?.answer)
+}
+
+/// What a server has said.
+struct Answers {
+    /// To the request; never [`MemberAnswer::Refused`].
+    answer: MemberAnswer,
+    /// The certificate authorities, if it told.
+    told: Option<FleetAuthorities>,
+}
+
+/// The answer of the first server that gives one. If the authorities are `known` as of a version, it is asked for others, too.
+fn ask_both(
+    files: &HostFiles,
+    request: &MemberRequest,
+    known: Option<i64>,
+) -> Result<Answers, UpkeepError> {
     let config = tls::host_itself(&HostCertificates {
         certificate: &files.certificate,
         key: &files.key,
@@ -143,22 +227,40 @@ pub(super) fn ask(files: &HostFiles, request: &MemberRequest) -> Result<MemberAn
         let time = deadline.saturating_duration_since(Instant::now()) / left.max(1);
         left = left.saturating_sub(1);
         let until = Instant::now() + time;
-        let answer = client::connect(&config, server, until).map_err(Into::into);
+        let answer = client::connect(&config, server, until).map_err(CodecError::from);
         let answer = answer.and_then(|mut link| {
             link.set_deadline(until);
             link.send(request)?;
-            link.receive()
+            let answer = link.receive()?;
+            let told = known.and_then(|known| ask_authorities(&mut link, &answer, known));
+            Ok((answer, told))
         });
         match answer {
-            Ok(MemberAnswer::Refused(why)) => {
+            Ok((MemberAnswer::Refused(why), _)) => {
                 let server = server.clone();
                 return Err(UpkeepError::Refused { server, why });
             }
-            Ok(answer) => return Ok(answer),
+            Ok((answer, told)) => return Ok(Answers { answer, told }),
             Err(error) => failures.push(format!("{server}: {error}")),
         }
     }
     Err(UpkeepError::Unreached(failures))
+}
+
+/// Asks for the authorities on the same connection. A server of an earlier version has closed it.
+fn ask_authorities(
+    link: &mut ToServer,
+    answer: &MemberAnswer,
+    known: i64,
+) -> Option<FleetAuthorities> {
+    if matches!(answer, MemberAnswer::Refused(_)) {
+        return None;
+    }
+    link.send(&MemberRequest::Authorities { known }).ok()?;
+    match link.receive().ok()? {
+        MemberAnswer::Authorities(told) => told,
+        _ => None,
+    }
 }
 
 /// Checks that `certificate` is for this host and this key.

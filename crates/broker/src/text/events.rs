@@ -220,6 +220,9 @@ fn event_notice(event: &Event, source: &NoticeSource) -> String {
         | Event::SealingKeyAdded { .. }
         | Event::SealedAgain { .. }
         | Event::RowAltered { .. }
+        | Event::CaRotationStarted { .. }
+        | Event::CaRotationOpened { .. }
+        | Event::CaRotationFinished { .. }
         | Event::HostPeopleLimit { .. }
         | Event::HostCutOff { .. }
         | Event::HostUnlocked { .. }

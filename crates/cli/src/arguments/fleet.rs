@@ -57,6 +57,69 @@ pub enum RotateCommand {
     /// from the first one and stays.
     #[command(subcommand)]
     Key(RotateKeyCommand),
+    /// Replace the certificate authority of the fleet
+    ///
+    /// Servers and hosts trust both the old certificate authority and the new one until 'finish', and nobody has to log in again or
+    /// to restart anything. Rotate it before it ends, or when one of its keys may be known to others. All servers and hosts must
+    /// have this version of twofa.
+    #[command(subcommand)]
+    Ca(RotateCaCommand),
+}
+
+/// The steps of replacing the certificate authority.
+#[derive(Debug, Subcommand)]
+pub enum RotateCaCommand {
+    /// Make a new certificate authority, and have servers and hosts trust it
+    ///
+    /// Where there are other servers, each must have the new certificate authority before hosts get certificates from it: the command
+    /// says how, and goes on when it is called again. If it is interrupted, call it again.
+    #[command(
+        after_help = "Examples:\n  twofa fleet rotate ca start\n  twofa fleet rotate ca start --ca /root/company-ca.pem\n  twofa server add srv2.example.com --again\n  twofa server join\n\nThe last two bring the new certificate authority to another server: run the first of them here and the second there.\nThen run 'start' again."
+    )]
+    Start(RotateCaStart),
+    /// Show which hosts trust the new certificate authority and have a certificate from it
+    #[command(
+        after_help = "Examples:\n  twofa fleet rotate ca status\n  twofa fleet rotate ca status --json\n\nOn a terminal, the table has the hosts that are not done."
+    )]
+    Status,
+    /// Stop trusting the old certificate authority, and delete its keys from this server
+    ///
+    /// It refuses while hosts lack a certificate from the new certificate authority, and lists them. Run it on every server.
+    #[command(
+        after_help = "Examples:\n  twofa fleet rotate ca finish\n  twofa fleet rotate ca finish --leave-behind\n  twofa fleet rotate ca finish --revoke-old --yes"
+    )]
+    Finish(RotateCaFinish),
+}
+
+/// Making a new certificate authority.
+#[derive(Debug, Args)]
+pub struct RotateCaStart {
+    /// The certificate of the authority that is to sign the two certificates that issue all others; the first call writes the
+    /// requests, the second takes what was signed; without this, the new certificate authority has a root of its own
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Only find out whether a rotation can begin here.
+    #[arg(long, hide = true)]
+    pub check: bool,
+}
+
+/// Ending the trust in the old certificate authority.
+#[derive(Debug, Args)]
+pub struct RotateCaFinish {
+    /// Go on without the hosts that are not done: until fleet.renewal-grace is over, they can renew their certificates by their
+    /// keys, and can do nothing else before; after that they must join again
+    #[arg(long, conflicts_with = "revoke_old")]
+    pub leave_behind: bool,
+    /// Accept nothing from the old certificate authority any longer, because its keys may be known to others: hosts that are not
+    /// done must join again
+    #[arg(long)]
+    pub revoke_old: bool,
+    /// Only find out whether it can be finished, and what to warn of; or only end the rotation in the store.
+    #[arg(long, hide = true, value_parser = ["check", "record"])]
+    pub only: Option<String>,
+    /// Whether to go on.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
 }
 
 /// The steps of replacing the sealing key.

@@ -24,8 +24,8 @@ pub use device::{DeviceCommand, Devices};
 pub use events::EventArguments;
 pub use fleet::{
     FinishArguments, FleetCommand, HostArguments, HostCommand, JoinArguments, JoinKeyArguments,
-    JoinKeyCommand, LeaveArguments, ResumeArguments, RightsArguments, RotateCommand,
-    RotateKeyCommand, ServerCommand,
+    JoinKeyCommand, LeaveArguments, ResumeArguments, RightsArguments, RotateCaCommand,
+    RotateCaFinish, RotateCaStart, RotateCommand, RotateKeyCommand, ServerCommand,
 };
 pub use log::LogCommand;
 pub use pam::{ChangeArguments, PamCommand, SshKeys};

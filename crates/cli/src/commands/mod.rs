@@ -1,5 +1,6 @@
 //! The commands, a file for each noun.
 
+mod ca_rotation;
 pub(crate) mod class;
 pub(crate) mod completions;
 mod confirm;

@@ -8,6 +8,7 @@ use twofa_broker::Failure;
 use twofa_broker::admin::fleet::FleetError;
 use twofa_broker::admin::rotation::{self, KeyRotation};
 
+use super::ca_rotation;
 use super::confirm::confirm;
 use crate::arguments::{FinishArguments, RotateCommand, RotateKeyCommand};
 use crate::client;
@@ -16,7 +17,10 @@ use crate::messages::rotation as words;
 use crate::output::{Output, Value};
 
 pub(crate) fn run(what: RotateCommand, output: Output) -> Result<(), CommandError> {
-    let RotateCommand::Key(step) = what;
+    let step = match what {
+        RotateCommand::Ca(step) => return ca_rotation::run(step, output),
+        RotateCommand::Key(step) => step,
+    };
     match step {
         RotateKeyCommand::Start => start(),
         RotateKeyCommand::Status => status(output),

@@ -46,7 +46,7 @@ pub(crate) fn fleet(command: FleetCommand, output: Output) -> Result<(), Command
     Ok(write!(io::stdout(), "{}", words::made(&files.fleet))?)
 }
 
-fn read_ca(path: &Path) -> Result<String, CommandError> {
+pub(super) fn read_ca(path: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot read {}: {error}", path.display());
         CommandError::new(Failure::Failed, message)

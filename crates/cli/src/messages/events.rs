@@ -110,6 +110,14 @@ fn event_detail(event: &Event, at: Timestamp) -> Option<String> {
             let since = moment(Timestamp::from_unix(*since), at);
             format!("'{name}', by {of_user} at {of_service}, {since}")
         }
+        Event::CaRotationStarted { authority } | Event::CaRotationOpened { authority } => {
+            format!("SHA-256 {authority}")
+        }
+        Event::CaRotationFinished { hosts } => match hosts {
+            0 => "no host was left behind".to_owned(),
+            1 => "1 host was left behind".to_owned(),
+            hosts => format!("{hosts} hosts were left behind"),
+        },
         Event::HostPeopleLimit { name, people } => {
             format!(
                 "'{name}' asked about {people} people within an hour, and may ask about no more"

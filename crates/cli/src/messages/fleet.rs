@@ -429,6 +429,7 @@ pub(crate) fn finding(finding: &FleetFinding) -> String {
             "this host's certificate ends {}: from then on shared accounts cannot log in",
             moment(*until)
         ),
+        FleetFinding::AuthorityEnds { file, until } => authority_ends(file, *until),
         FleetFinding::Clock { seconds } => {
             let side = if *seconds > 0 { "ahead of" } else { "behind" };
             let seconds = seconds.unsigned_abs();
@@ -448,6 +449,18 @@ pub(crate) fn finding(finding: &FleetFinding) -> String {
             shared.uid
         ),
     }
+}
+
+fn authority_ends(file: &str, until: Timestamp) -> String {
+    let seconds = until.unix() - twofa_broker::clock::now().unix();
+    let when = if seconds <= 0 {
+        format!("ended {}", moment(until))
+    } else {
+        format!("ends in {} days ({})", seconds / 86_400, moment(until))
+    };
+    format!(
+        "the certificate authority of the fleet, /etc/twofa/fleet/{file}, {when}: run 'twofa fleet rotate ca start'"
+    )
 }
 
 fn no_standby(place: &ServerPlace, is_demanded: bool) -> String {
@@ -490,6 +503,12 @@ pub(crate) fn advice(error: &FleetError) -> Option<&'static str> {
         FleetError::FleetExists(_) => {
             Some("'twofa server join' makes this machine another server of it")
         }
+        FleetError::CompanyAuthority => Some("name its certificate with --ca FILE"),
+        FleetError::NoCaRotation => Some("'twofa fleet rotate ca start' begins that"),
+        FleetError::NextAuthorityMissing => Some(
+            "run 'twofa server add NAME --again' on the server where it began, and 'twofa server join' here",
+        ),
+        FleetError::ServersWithOldCa(_) => Some("run 'twofa fleet rotate ca finish' there"),
         FleetError::OtherAddresses(_) => Some("give each of them with --address"),
         FleetError::KeyIsCredential => Some(
             "write it to /etc/twofa/secret.key first and remove the credential, see THE KEY AS A CREDENTIAL in twofa-admin(7)",

@@ -5,6 +5,7 @@
 //! [`journal`] what its verification found, [`pam`] who gets in at a service, [`enrol`] what is said of a QR code, [`errors`] what to
 //! do about an error.
 
+pub(crate) mod ca_rotation;
 pub(crate) mod class_test;
 pub(crate) mod devices;
 pub(crate) mod doctor;

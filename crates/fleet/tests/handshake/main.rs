@@ -1,8 +1,9 @@
 //! Hosts and servers with right and wrong certificates, over real connections. [`failover`] is what a host does when a server
-//! is gone or cannot decide.
+//! is gone or cannot decide, [`rotation`] how hosts and servers of several certificate authorities meet.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod failover;
+mod rotation;
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,13 +14,15 @@ use std::time::{Duration, Instant, SystemTime};
 use rustls::{ClientConfig, ServerConfig};
 use twofa_core::Timestamp;
 use twofa_fleet::certificate::{
-    Authority, Issued, LIFETIME, NewFleet, fingerprint, issued_at, make_fleet, name_in_request,
-    read_pem, request_certificate, request_to_join,
+    Authority, Issued, LIFETIME, NewFleet, fingerprint, issued_at, make_authorities, make_fleet,
+    name_in_request, read_pem, request_certificate, request_to_join,
 };
 use twofa_fleet::client::{self, Servers};
 use twofa_fleet::identity::{Id, Identity, Role};
 use twofa_fleet::stream::{self, Protocol};
-use twofa_fleet::tls::{self, HostCertificates, ServerCertificates, ServerConfigs};
+use twofa_fleet::tls::{
+    self, HostCertificates, RotatingCertificates, ServerCertificates, ServerConfigs, Shown,
+};
 use twofa_fleet::token::Address;
 use twofa_fleet::wire::{FromHost, FromServer, HostLogin, Verdict};
 
@@ -364,9 +367,13 @@ fn an_older_protocol_or_none_is_refused_by_both_ends() {
             config.alpn_protocols.clone_from(&protocols);
             Arc::new(config)
         };
+        let shown = &*server.shown[0];
         let old_server = ServerConfigs {
-            usual: old(&server.usual),
-            itself: old(&server.itself),
+            shown: vec![Arc::new(Shown {
+                usual: old(&shown.usual),
+                itself: old(&shown.itself),
+                ..shown.clone()
+            })],
         };
         assert!(meet(Arc::new(old_server), &host).is_err());
     }

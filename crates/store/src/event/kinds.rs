@@ -304,6 +304,21 @@ pub enum Event {
         /// What an administrator knows it by.
         row: String,
     },
+    /// An administrator began to replace the fleet's certificate authority.
+    CaRotationStarted {
+        /// SHA-256 of the new authority for servers, as hexadecimal digits.
+        authority: String,
+    },
+    /// Every server has the new certificate authority, and hosts get certificates of it.
+    CaRotationOpened {
+        /// SHA-256 of the new authority for servers, as hexadecimal digits.
+        authority: String,
+    },
+    /// An administrator ended the replacement: the old certificate authority is no longer trusted.
+    CaRotationFinished {
+        /// How many hosts had no certificate of the new one.
+        hosts: u64,
+    },
     /// A host asked about more people within an hour than it may.
     HostPeopleLimit {
         /// The name that the administrator gave it.
@@ -495,6 +510,9 @@ impl Event {
             | Self::SealingKeyAdded { .. }
             | Self::SealedAgain { .. }
             | Self::RowAltered { .. }
+            | Self::CaRotationStarted { .. }
+            | Self::CaRotationOpened { .. }
+            | Self::CaRotationFinished { .. }
             | Self::HostPeopleLimit { .. }
             | Self::HostCutOff { .. }
             | Self::HostUnlocked { .. }

@@ -12,7 +12,7 @@ pub struct EventName {
 }
 
 /// All kinds.
-pub const EVENT_NAMES: [EventName; 70] = [
+pub const EVENT_NAMES: [EventName; 73] = [
     event(
         "passed",
         "method label channel kind",
@@ -231,6 +231,21 @@ pub const EVENT_NAMES: [EventName; 70] = [
         "row-altered",
         "table row",
         "A server noticed that a program other than twofa wrote a row of the database",
+    ),
+    event(
+        "ca-rotation-started",
+        "authority",
+        "An administrator began to replace the fleet's certificate authority",
+    ),
+    event(
+        "ca-rotation-opened",
+        "authority",
+        "Every server has the new certificate authority, and hosts get certificates from it",
+    ),
+    event(
+        "ca-rotation-finished",
+        "hosts",
+        "An administrator finished replacing the fleet's certificate authority; so many hosts were left behind",
     ),
     event(
         "host-people-limit",

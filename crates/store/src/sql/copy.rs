@@ -37,7 +37,7 @@ const fn numbered(name: &'static str, columns: &'static str) -> Table {
 }
 
 /// Each after those that it refers to.
-pub(crate) static TABLES: [Table; 46] = [
+pub(crate) static TABLES: [Table; 47] = [
     table("setting", "key, value, seal"),
     table("class", "name, position, unix_group, unix_gid, seal"),
     table("class_setting", "class, key, value"),
@@ -103,7 +103,7 @@ pub(crate) static TABLES: [Table; 46] = [
         "host",
         "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at, previous_key, previous_until,
          renewals, copied_at, people, version, people_alarm_at, cut_off_at, unlocked_at, join_key, lives, heard_at, used_token,
-         joined_from, joined_key, seal",
+         joined_from, joined_key, seal, ca_version, issuer",
     ),
     table(
         "join_key",
@@ -112,7 +112,7 @@ pub(crate) static TABLES: [Table; 46] = [
     ),
     table(
         "fleet_server",
-        "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at, sealing_keys",
+        "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at, sealing_keys, authorities",
     ),
     table("invitation", "user, digest, made_at, until, used_at"),
     table("host_person", "host, name, uid, asked_at"),
@@ -143,7 +143,11 @@ pub(crate) static TABLES: [Table; 46] = [
     numbered("own_rescue_use", "id, name, uid, service, at"),
     table(
         "joined_fleet",
-        "id, fleet, host, name, joined_at, servers, certificate, key, next_key",
+        "id, fleet, host, name, joined_at, servers, certificate, key, next_key, ca_version, servers_ca, hosts_ca, ca_renew_at",
+    ),
+    numbered(
+        "ca_rotation",
+        "id, servers, hosts, started_at, opened_at, finished_at, kept_until",
     ),
     table("fleet_policy", "id, version, since, rules"),
     table("policy_version", "id, version, seal"),

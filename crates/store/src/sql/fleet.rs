@@ -71,6 +71,21 @@ pub struct JoinedFleet {
     pub servers: Vec<String>,
     /// Its certificate, as PEM, and the key of that; `None`: the ones with which it joined.
     pub renewed: Option<Renewed>,
+    /// The certificate authorities of the fleet, since they were rotated; `None`: the ones with which it joined.
+    pub authorities: Option<KnownAuthorities>,
+}
+
+/// What a host knows of the certificate authorities of its fleet, since they were rotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownAuthorities {
+    /// Each change has a greater one.
+    pub version: i64,
+    /// Those for servers that it trusts, as PEM.
+    pub servers: String,
+    /// The one for hosts that is to sign its certificate, as PEM; `None`: any.
+    pub hosts: Option<String>,
+    /// When it asks for a certificate of that.
+    pub renew_at: Timestamp,
 }
 
 /// A certificate that a host got after it joined.
@@ -183,7 +198,7 @@ pub(crate) fn join(
     let joined = db.execute(
         "UPDATE host SET token = NULL, token_until = NULL, key = ?2, key_until = ?3, joined_at = ?4,
                          previous_key = NULL, previous_until = NULL, renewals = 0, copied_at = NULL,
-                         seal = ?5
+                         ca_version = NULL, issuer = NULL, seal = ?5
          WHERE token = ?1 AND token_until > ?4",
         values![token, key, key_until, now, NO_HASH],
     )?;
@@ -354,9 +369,13 @@ pub(crate) fn clear_failures(db: &Db<'_>, user: i64) -> Result<(), StoreError> {
 
 /// The fleet that this machine has joined.
 pub(crate) fn joined(db: &Db<'_>) -> Result<Option<JoinedFleet>, StoreError> {
-    let sql = "SELECT fleet, host, name, joined_at, servers, certificate, key FROM joined_fleet";
+    let sql = "SELECT fleet, host, name, joined_at, servers, certificate, key, ca_version, servers_ca, hosts_ca, ca_renew_at
+               FROM joined_fleet";
     db.query_opt(sql, values![], |row| {
         let (certificate, key) = (row.get("certificate")?, row.get("key")?);
+        let (version, servers_ca) = (row.get("ca_version")?, row.get("servers_ca")?);
+        let renew_at: Option<Timestamp> = row.get("ca_renew_at")?;
+        let hosts = row.get("hosts_ca")?;
         Ok(JoinedFleet {
             fleet: row.get("fleet")?,
             host: row.get("host")?,
@@ -365,8 +384,25 @@ pub(crate) fn joined(db: &Db<'_>) -> Result<Option<JoinedFleet>, StoreError> {
             servers: split(&row.get::<Option<String>>("servers")?.unwrap_or_default()),
             renewed: Option::zip(certificate, key)
                 .map(|(certificate, key)| Renewed { certificate, key }),
+            authorities: Option::zip(version, servers_ca).map(|(version, servers)| {
+                KnownAuthorities {
+                    version,
+                    servers,
+                    hosts,
+                    renew_at: renew_at.unwrap_or(Timestamp::from_unix(0)),
+                }
+            }),
         })
     })
+}
+
+/// Notes the certificate authorities of the fleet.
+pub(crate) fn set_authorities(db: &Db<'_>, known: &KnownAuthorities) -> Result<(), StoreError> {
+    db.execute(
+        "UPDATE joined_fleet SET ca_version = ?1, servers_ca = ?2, hosts_ca = ?3, ca_renew_at = ?4",
+        values![known.version, &known.servers, &known.hosts, known.renew_at],
+    )?;
+    Ok(())
 }
 
 /// Notes where servers are.

@@ -8,6 +8,7 @@
 mod ahead;
 pub(crate) mod apps;
 pub(crate) mod backup_codes;
+pub(crate) mod ca_rotation;
 pub(crate) mod conversations;
 pub(crate) mod copy;
 mod db;

@@ -9,6 +9,7 @@ use twofa_fleet::certificate::{key_and_end, read_pem};
 use twofa_store::{JoinedFleet, Place, Rules, StoreError};
 
 use super::finding::{Finding, FleetFinding, Part};
+use crate::admin::ca_rotation::end_of;
 use crate::admin::{AdminError, Administration};
 use crate::context::Services;
 use crate::fleet::files::FleetDirectory;
@@ -21,6 +22,8 @@ use crate::identity::accounts::{self, NameServiceError};
 const TIMEOUT: Duration = Duration::from_secs(6);
 /// A certificate that ends within so many seconds ends soon: it is renewed before that.
 const SOON: u64 = 14 * 86_400;
+/// A certificate authority that ends within so many seconds ends soon: hosts that sleep for months are to learn of the next one.
+const CA_SOON: u64 = 180 * 86_400;
 /// So many seconds a clock may be off: less than a time step of an app.
 const CLOCK_TOLERANCE: u64 = 15;
 
@@ -68,6 +71,7 @@ fn server(admin: &Administration, policy: &Policy) -> Result<Vec<FleetFinding>, 
     let place = store.place()?;
     let is_demanded = policy.fleet_durability == Durability::Replicated;
     let mut found: Vec<_> = standby(&place, is_demanded).into_iter().collect();
+    found.extend(authority_end(admin));
     let version = store.policy_version()?;
     let place = Box::new(place);
     found.push(FleetFinding::Server { version, place });
@@ -77,6 +81,22 @@ fn server(admin: &Administration, policy: &Policy) -> Result<Vec<FleetFinding>, 
 /// Whether a server has joined a fleet as a host, which commands refuse, but a copied directory or a restored store brings about.
 fn is_host_too(is_in_store: bool, has_files: bool) -> Option<FleetFinding> {
     (is_in_store || has_files).then_some(FleetFinding::ServerIsHost)
+}
+
+/// Which certificate authority ends first, if that is soon. Files that cannot be read are the server's own complaint.
+fn authority_end(admin: &Administration) -> Option<FleetFinding> {
+    let files = FleetDirectory::default().read_server().ok()?;
+    let ends = [
+        ("root.crt", &files.root),
+        ("servers.crt", &files.servers),
+        ("hosts.crt", &files.hosts),
+    ];
+    let ends = ends
+        .into_iter()
+        .filter_map(|(file, pem)| Some((end_of(pem).ok()?, file)));
+    let (until, file) = ends.min()?;
+    let is_soon = until <= admin.now().after(CA_SOON);
+    is_soon.then_some(FleetFinding::AuthorityEnds { file, until })
 }
 
 /// Whether no standby has what is committed.

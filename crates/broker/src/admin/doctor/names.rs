@@ -164,6 +164,7 @@ impl FleetFinding {
             Self::Stale { .. } => "fleet-policy-stale",
             Self::NotAMember { .. } => "fleet-membership",
             Self::CertificateEnds { .. } => "fleet-certificate-ends",
+            Self::AuthorityEnds { .. } => "fleet-ca-ends",
             Self::Clock { .. } => "fleet-clock",
             Self::SameUid { .. } => "fleet-same-uid",
             Self::OtherUid { .. } => "fleet-other-uid",

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use twofa_core::Account;
 use twofa_fleet::stream::ToHost;
+use twofa_fleet::tls::Shown;
 use twofa_fleet::wire::{ConversationId, HostRequest};
 use twofa_store::Host;
 
@@ -29,27 +31,35 @@ pub(super) struct HostConnection {
     pub(super) about: Option<Account>,
     /// It is the one on which the host waits for what it is to do.
     pub(super) watcher: Option<Watcher>,
+    /// The certificate that the host was shown, and so trusts.
+    pub(super) shown: Arc<Shown>,
     _permit: Permit,
 }
 
 impl HostConnection {
     /// The connection `link` of the host whose certificate has `key`, for logins.
-    pub(super) const fn new(link: ToHost, key: [u8; 32], permit: Permit) -> Self {
+    pub(super) const fn new(
+        link: ToHost,
+        key: [u8; 32],
+        shown: Arc<Shown>,
+        permit: Permit,
+    ) -> Self {
         Self {
             link,
             key,
             asking: None,
             about: None,
             watcher: None,
+            shown,
             _permit: permit,
         }
     }
 
     /// The same for what the host is to do.
-    pub(super) fn watching(link: ToHost, key: [u8; 32], permit: Permit) -> Self {
+    pub(super) fn watching(link: ToHost, key: [u8; 32], shown: Arc<Shown>, permit: Permit) -> Self {
         Self {
             watcher: Some(Watcher::default()),
-            ..Self::new(link, key, permit)
+            ..Self::new(link, key, shown, permit)
         }
     }
 

@@ -24,6 +24,14 @@ use crate::fleet::marks;
 use crate::requests::broker::Broker;
 use crate::text::messages::{self, endings};
 
+fn wait_if(goes_on: bool, connection: HostConnection) -> Next {
+    if goes_on {
+        Next::Wait(connection)
+    } else {
+        Next::End
+    }
+}
+
 /// Works on one message of a host, and replies.
 pub(super) fn serve(shared: &Shared, job: Job) -> Next {
     let Job {
@@ -39,6 +47,7 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
         key,
         asking,
         about,
+        shown,
         ..
     } = &mut connection;
     if task == Task::TimeOut {
@@ -53,12 +62,8 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
         return Next::End;
     };
     if let FromHost::Policy { known } = message {
-        let is_served = asking.is_none() && policy::serve(shared, link, *key, known);
-        return if is_served {
-            Next::Wait(connection)
-        } else {
-            Next::End
-        };
+        let is_served = asking.is_none() && policy::serve(shared, link, (*key, shown), known);
+        return wait_if(is_served, connection);
     }
     // Whatever else comes is out of turn, and ends the connection.
     if !is_in_turn(&message, *asking) {

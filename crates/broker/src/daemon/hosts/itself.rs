@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use twofa_core::text::printable;
 use twofa_core::{Account, Timestamp};
-use twofa_fleet::certificate::{Authority, issued_at, key_and_end, read_pem};
+use twofa_fleet::certificate::{issued_at, key_and_end, read_pem};
 use twofa_fleet::identity::{Identity, Role};
 use twofa_fleet::stream::ToHost;
-use twofa_fleet::wire::{MemberAnswer, MemberRequest};
+use twofa_fleet::wire::{FleetAuthorities, MemberAnswer, MemberRequest};
 use twofa_store::event::LoginOrigin;
 use twofa_store::{HostRenewal, Origin, RenewalOutcome, Store, StoreError};
 
@@ -17,7 +17,12 @@ use crate::identity::fleet_account::stands_for_a_name;
 use crate::process::log;
 use crate::text::messages;
 
-/// Serves one request of the host that has shown the certificate `shown` (DER), until `deadline`.
+/// How much a host asks on one connection: for what it needs, and for the certificate authorities.
+const MOST_REQUESTS: usize = 2;
+/// So many hosts a second ask for certificates of a new authority.
+const HOSTS_A_SECOND: u64 = 20;
+
+/// Serves the requests of the host that has shown the certificate `shown` (DER), until `deadline`.
 pub(super) fn serve(
     shared: &Shared,
     mut link: ToHost,
@@ -26,17 +31,21 @@ pub(super) fn serve(
     deadline: Instant,
 ) {
     link.set_deadline(deadline);
-    let Ok(request) = link.receive::<MemberRequest>() else {
-        return;
-    };
-    let answer = answer(shared, request, address, shown).unwrap_or_else(|error| {
-        log::warn(&format!("a host could not be told about itself: {error}"));
-        MemberAnswer::Refused(messages::JOIN_FAILED.to_owned())
-    });
-    if let MemberAnswer::Refused(why) = &answer {
-        shared.permits.warn(&format!("{address}: {why}"));
+    for _ in 0..MOST_REQUESTS {
+        let Ok(request) = link.receive::<MemberRequest>() else {
+            return;
+        };
+        let answer = answer(shared, request, address, shown).unwrap_or_else(|error| {
+            log::warn(&format!("a host could not be told about itself: {error}"));
+            MemberAnswer::Refused(messages::JOIN_FAILED.to_owned())
+        });
+        if let MemberAnswer::Refused(why) = &answer {
+            shared.permits.warn(&format!("{address}: {why}"));
+        }
+        if link.send(&answer).is_err() || matches!(answer, MemberAnswer::Refused(_)) {
+            return;
+        }
     }
-    let _ = link.send(&answer);
 }
 
 fn answer(
@@ -65,34 +74,14 @@ fn answer(
             let answer = rescue::answer(services, &shown_key, report, &origin(address))?;
             return Ok(answer.unwrap_or_else(|| refused(messages::HOST_REFUSED)));
         }
+        MemberRequest::Authorities { known } => {
+            let told = authorities(shared, store, (known, shown), now)?;
+            return Ok(MemberAnswer::Authorities(told));
+        }
         MemberRequest::Renew { request } => {
-            let Identity {
-                role: Role::Host(host),
-                ..
-            } = Identity::of_certificate(shown)?
-            else {
-                return Ok(refused(messages::HOST_REFUSED));
-            };
-            let grace = store.rules_in_force()?.rulebook.machine().renewal_grace;
-            let grace = grace.seconds();
-            let key = shared.directory.read_hosts_key()?;
-            let authority = Authority::new(&shared.files.hosts, &key)?;
-            let signed = authority.sign_host(&request, &shared.files.fleet, &host, now)?;
-            let der = read_pem(&signed)?;
-            let (key, key_until) = key_and_end(der.first().ok_or("no certificate was issued")?)?;
-            let renewal = HostRenewal {
-                id: host.to_string(),
-                shown: shown_key,
-                issued_at: issued_at(shown)?,
-                grace,
-                key,
-                key_until,
-            };
-            match store.renew_host(&renewal, &origin(address), now) {
-                Ok(RenewalOutcome::Renewed) => Some(signed),
-                Ok(RenewalOutcome::Copied) => return Ok(refused(messages::HOST_COPIED)),
-                Err(StoreError::HostRefused) => return Ok(refused(messages::HOST_REFUSED)),
-                Err(error) => return Err(error.into()),
+            match renew(shared, store, &request, (address, shown), now)? {
+                Ok(signed) => Some(signed),
+                Err(why) => return Ok(refused(why)),
             }
         }
     };
@@ -109,6 +98,87 @@ fn people(store: &Store, key: &[u8; 32], now: Timestamp) -> Result<MemberAnswer,
         Err(StoreError::HostRefused) => Ok(refused(messages::HOST_REFUSED)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A new certificate for the host that has `shown` this one (DER), for the key in `request`; or why it gets none.
+fn renew(
+    shared: &Shared,
+    store: &Store,
+    request: &[u8],
+    (address, shown): (SocketAddr, &[u8]),
+    now: Timestamp,
+) -> Result<Result<String, &'static str>, Failure> {
+    let Identity {
+        role: Role::Host(host),
+        ..
+    } = Identity::of_certificate(shown)?
+    else {
+        return Ok(Err(messages::HOST_REFUSED));
+    };
+    let grace = store.rules_in_force()?.rulebook.machine().renewal_grace;
+    let loaded = shared.loaded();
+    let authority = loaded.signer(&shared.directory, store.ca_rotation()?.as_ref())?;
+    let signed = authority.sign_host(request, &loaded.files.fleet, &host, now)?;
+    let der = read_pem(&signed)?;
+    let (key, key_until) = key_and_end(der.first().ok_or("no certificate was issued")?)?;
+    let renewal = HostRenewal {
+        id: host.to_string(),
+        shown: key_and_end(shown)?.0,
+        issued_at: issued_at(shown)?,
+        is_of_old_ca: loaded.issuer(shown, now)?.is_none(),
+        grace: grace.seconds(),
+        key,
+        key_until,
+    };
+    match store.renew_host(&renewal, &origin(address), now) {
+        Ok(RenewalOutcome::Renewed) => Ok(Ok(signed)),
+        Ok(RenewalOutcome::Copied) => Ok(Err(messages::HOST_COPIED)),
+        Err(StoreError::HostRefused) => Ok(Err(messages::HOST_REFUSED)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The certificate authorities for a host that knows them as of version `known` and has `shown` this certificate (DER). `None`: it
+/// knows them, or this server does not.
+fn authorities(
+    shared: &Shared,
+    store: &Store,
+    (known, shown): (i64, &[u8]),
+    now: Timestamp,
+) -> Result<Option<FleetAuthorities>, Failure> {
+    let Some((rotation, hosts)) = store.ca_rotation_and_hosts()? else {
+        return Ok(None);
+    };
+    let loaded = shared.loaded();
+    let issuer = loaded.issuer(shown, now)?;
+    let (key, _) = key_and_end(shown)?;
+    match store.note_host_ca(&key, known, issuer.as_deref(), now) {
+        // What signs is no secret, and one whose certificate has ended needs it in order to renew that.
+        Ok(()) | Err(StoreError::HostRefused) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let version = rotation.version();
+    let new = loaded.new_authority(&rotation)?;
+    let Some(new) = new.filter(|_| known < version) else {
+        return Ok(None);
+    };
+    let is_finished = rotation.finished_at.is_some();
+    let is_open = is_finished || rotation.opened_at.is_some();
+    let spread = if is_finished {
+        0
+    } else {
+        hosts / HOSTS_A_SECOND
+    };
+    Ok(Some(FleetAuthorities {
+        version,
+        servers: if is_finished {
+            new.servers.to_owned()
+        } else {
+            new.both
+        },
+        hosts: is_open.then(|| new.hosts.to_owned()),
+        spread: u32::try_from(spread).unwrap_or(u32::MAX),
+    }))
 }
 
 /// Names and user IDs, without those who have none here.

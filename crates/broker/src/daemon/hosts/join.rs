@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use twofa_core::Timestamp;
-use twofa_fleet::certificate::{Authority, key_and_end, name_in_request, read_pem};
+use twofa_fleet::certificate::{key_and_end, name_in_request, read_pem};
 use twofa_fleet::identity::Id;
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::token;
@@ -48,7 +48,7 @@ fn join(
         }
         return refused_token(store, &token, now);
     };
-    let signed = sign(shared, request, &id.parse()?, now)?;
+    let signed = sign((shared, store), request, &id.parse()?, now)?;
     let join = HostJoin {
         token,
         key: signed.key,
@@ -72,7 +72,7 @@ fn join_with_key(
 ) -> Result<JoinAnswer, Failure> {
     let name = name_in_request(&request.request)?.unwrap_or_default();
     let id = Id::random()?;
-    let signed = sign(shared, request, &id, now)?;
+    let signed = sign((shared, store), request, &id, now)?;
     let join = KeyJoin {
         digest: token::digest(&request.secret),
         id: id.as_str(),
@@ -111,14 +111,14 @@ struct Signed {
 }
 
 fn sign(
-    shared: &Shared,
+    (shared, store): (&Shared, &Store),
     request: &JoinRequest,
     id: &Id,
     now: Timestamp,
 ) -> Result<Signed, Failure> {
-    let key = shared.directory.read_hosts_key()?;
-    let authority = Authority::new(&shared.files.hosts, &key)?;
-    let certificate = authority.sign_host(&request.request, &shared.files.fleet, id, now)?;
+    let loaded = shared.loaded();
+    let authority = loaded.signer(&shared.directory, store.ca_rotation()?.as_ref())?;
+    let certificate = authority.sign_host(&request.request, &loaded.files.fleet, id, now)?;
     let certificates = read_pem(&certificate)?;
     let der = certificates.first().ok_or("no certificate was issued")?;
     let (key, key_until) = key_and_end(der)?;

@@ -4,7 +4,7 @@
 //! has [`conversation`]s, one after the other, in each of which its row in the store is looked at with every message. It can
 //! also ask about [`itself`]. One that has no certificate yet can only [`join`], and so can a server ([`server_join`]). A server
 //! that was removed from the fleet ends ([`own_row`]). Each host keeps one connection open on which it waits for what it is to
-//! do ([`mod@watch`]).
+//! do ([`mod@watch`]). What is [`loaded`] from files is followed while it serves.
 //!
 //! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
 //! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
@@ -16,6 +16,7 @@ mod conversation;
 mod held;
 mod itself;
 mod join;
+mod loaded;
 mod own_row;
 mod permits;
 mod policy;
@@ -34,18 +35,18 @@ mod work;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{self, Backlog};
 use twofa_fleet::stream::{self, Accepted, Protocol};
-use twofa_fleet::tls::{self, ServerCertificates};
 use twofa_fleet::{PORT, certificate};
 use twofa_store::Location;
 
 use self::connection::{HostConnection, Next};
+use self::loaded::Loaded;
 use self::permits::{Permits, Purpose};
 use self::seats::Seats;
 use self::silence::Listening;
@@ -54,8 +55,8 @@ use self::work::{Job, Task, WorkQueue};
 use super::lazy_store::LazyStore;
 use super::server::{raise_descriptor_limit, start_notices, tell};
 use super::{Failure, checkpoints, marks, records};
-use crate::fleet::files::{FleetDirectory, ServerFiles};
-use crate::process::{log, service_manager};
+use crate::fleet::files::FleetDirectory;
+use crate::process::{clock, log, service_manager};
 use crate::sending::notices::Wakeup;
 use crate::text::messages::log_lines;
 
@@ -79,9 +80,8 @@ const STACK_BYTES: usize = 512 * 1024;
 
 /// What all connections share.
 struct Shared {
-    config: Arc<tls::ServerConfigs>,
     directory: FleetDirectory,
-    files: ServerFiles,
+    loaded: RwLock<Arc<Loaded>>,
     store: Arc<LazyStore>,
     permits: Arc<Permits>,
     seats: Seats,
@@ -100,13 +100,7 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     // Before any thread is started, so that all of them have the signals blocked.
     ends.thread_block()?;
     let directory = FleetDirectory::default();
-    let files = directory.read_server()?;
-    let config = tls::server(&ServerCertificates {
-        chain: &files.chain,
-        key: &files.key,
-        hosts: &files.hosts,
-        fleet: &files.fleet,
-    })?;
+    let loaded = Loaded::read(&directory, clock::now())?;
     let listener = bind().map_err(|error| format!("cannot listen on port {PORT}: {error}"))?;
     raise_descriptor_limit(permits::MAX_OF_ALL);
     let store = Arc::new(LazyStore::new(location));
@@ -123,9 +117,8 @@ pub(super) fn serve(location: Location) -> Result<(), Failure> {
     let recorder = records::start(store.clone())?;
     start_sweeping(store.clone())?;
     let shared = Arc::new(Shared {
-        config,
         directory,
-        files,
+        loaded: RwLock::new(Arc::new(loaded)),
         store: store.clone(),
         permits: Arc::default(),
         seats: Seats::default(),
@@ -275,7 +268,7 @@ fn serve_connection(
     handshake: permits::Permit,
 ) {
     let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
-    let accepted = match stream::accept(&shared.config, socket, deadline) {
+    let accepted = match stream::accept(&shared.loaded().config, socket, deadline) {
         Ok(accepted) => accepted,
         // Probes of the port are not worth a line.
         Err(error) if error.kind() != io::ErrorKind::InvalidData => return,
@@ -285,6 +278,7 @@ fn serve_connection(
         link,
         protocol,
         certificate,
+        shown,
     } = accepted;
     match (protocol, certificate) {
         (Protocol::Join, None) => join::serve(shared, link, address, deadline),
@@ -300,7 +294,7 @@ fn serve_connection(
                 _ => HostConnection::new,
             };
             match shared.permits.acquire(Purpose::Host(key)) {
-                Some(permit) => wait(shared, new(link, key, permit)),
+                Some(permit) => wait(shared, new(link, key, shown, permit)),
                 None => shared
                     .permits
                     .warn(&format!("{address}: too many connections")),

@@ -40,6 +40,8 @@ fn join(
     let services = broker.services();
     let (store, now) = (services.store, services.now());
     // What can fail comes before the token is used up.
+    shared.reload(now)?;
+    let loaded = shared.loaded();
     let hosts_key = shared.directory.read_hosts_key()?;
     let sealing_keys = store.sealing_keys()?;
     let token = token::digest(&request.proof);
@@ -49,16 +51,17 @@ fn join(
         let why = messages::SERVER_TOKEN_REFUSED.to_owned();
         return Ok(ServerJoinAnswer::Refused(why));
     };
+    let files = &loaded.files;
     let keys = sealing_keys.numbered().into_iter();
     let keys = keys.map(|(number, key)| (number, HEXLOWER.encode(&*key).into()));
     Ok(ServerJoinAnswer::Joined(Box::new(ServerAdmission {
-        fleet: shared.files.fleet.to_string(),
+        fleet: files.fleet.to_string(),
         id: server.id,
         name: server.name,
         addresses: server.addresses,
-        root: shared.files.root.clone(),
-        servers: shared.files.servers.clone(),
-        hosts: shared.files.hosts.clone(),
+        root: files.root.clone(),
+        servers: files.servers.clone(),
+        hosts: files.hosts.clone(),
         hosts_key: hosts_key.pem().into(),
         package,
         sealing_keys: keys.collect(),

@@ -1,6 +1,7 @@
 mod enrolling;
 mod own_record;
 mod rescue;
+mod rotation;
 mod seats;
 mod stolen;
 mod upkeep;
@@ -16,7 +17,7 @@ use twofa_fleet::certificate::{
 use twofa_fleet::client;
 use twofa_fleet::identity::Id;
 use twofa_fleet::stream::ToServer;
-use twofa_fleet::tls::HostCertificates;
+use twofa_fleet::tls::{self, HostCertificates};
 use twofa_fleet::token::Address;
 use twofa_fleet::wire::{FirstFactor, FromHost, FromServer, HostAnswer, HostLogin, Verdict};
 use twofa_proto::Secret;
@@ -67,17 +68,10 @@ impl Server {
         let fleet = make_fleet(now()).unwrap();
         let directory = FleetDirectory::at(folder.path().join("fleet"));
         write_files(&directory, &fleet);
-        let files = directory.read_server().unwrap();
-        let config = tls::server(&ServerCertificates {
-            chain: &files.chain,
-            key: &files.key,
-            hosts: &files.hosts,
-            fleet: &files.fleet,
-        });
+        let loaded = Loaded::read(&directory, now()).unwrap();
         let shared = Arc::new(Shared {
-            config: config.unwrap(),
             directory,
-            files,
+            loaded: RwLock::new(Arc::new(loaded)),
             store: Arc::new(LazyStore::new(location.clone())),
             permits: Arc::default(),
             seats: Seats::default(),
@@ -103,9 +97,9 @@ impl Server {
     fn another(&self) -> Address {
         let directory = FleetDirectory::at(self.folder.path().join("fleet"));
         let location = self.location.clone();
+        let loaded = Loaded::read(&directory, now()).unwrap();
         let shared = Shared {
-            config: self.shared.config.clone(),
-            files: directory.read_server().unwrap(),
+            loaded: RwLock::new(Arc::new(loaded)),
             directory,
             store: Arc::new(LazyStore::new(location)),
             permits: Arc::default(),

@@ -126,6 +126,7 @@ impl Host {
             joined_at: clock(),
             servers: Vec::new(),
             renewed: None,
+            authorities: None,
         };
         (joined, policy)
     }

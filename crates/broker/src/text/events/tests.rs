@@ -276,6 +276,19 @@ fn events_of_administration() -> Vec<(Event, Option<&'static str>)> {
             },
             None,
         ),
+        (
+            Event::CaRotationStarted {
+                authority: "00".to_owned(),
+            },
+            None,
+        ),
+        (
+            Event::CaRotationOpened {
+                authority: "00".to_owned(),
+            },
+            None,
+        ),
+        (Event::CaRotationFinished { hosts: 2 }, None),
         (Event::ServerRemoved { name: name.clone() }, None),
         (Event::FleetJoined { name: name.clone() }, None),
         (Event::FleetLeft { name: name.clone() }, None),

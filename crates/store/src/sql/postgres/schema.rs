@@ -15,7 +15,7 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 8] = [
+static MIGRATIONS: [(&str, i64); 9] = [
     (
         include_str!("../../../migrations/postgres/0001_first.sql"),
         1,
@@ -46,6 +46,10 @@ static MIGRATIONS: [(&str, i64); 8] = [
     ),
     (
         include_str!("../../../migrations/postgres/0008_rescue_codes.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0009_ca_rotation.sql"),
         1,
     ),
 ];

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::sql::{Db, values};
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
-static MIGRATIONS: [&str; 30] = [
+static MIGRATIONS: [&str; 31] = [
     include_str!("../../../migrations/0001_first.sql"),
     include_str!("../../../migrations/0002_people.sql"),
     include_str!("../../../migrations/0003_codes.sql"),
@@ -40,6 +40,7 @@ static MIGRATIONS: [&str; 30] = [
     include_str!("../../../migrations/0028_machine_of_session.sql"),
     include_str!("../../../migrations/0029_row_hashes.sql"),
     include_str!("../../../migrations/0030_rescue_codes.sql"),
+    include_str!("../../../migrations/0031_ca_rotation.sql"),
 ];
 
 /// The number of a schema that no program uses: the store was moved away.

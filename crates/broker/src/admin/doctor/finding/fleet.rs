@@ -64,6 +64,13 @@ pub enum FleetFinding {
         /// When.
         until: Timestamp,
     },
+    /// It is a server, and a certificate authority of the fleet ends soon, or has ended.
+    AuthorityEnds {
+        /// The name of its file.
+        file: &'static str,
+        /// When.
+        until: Timestamp,
+    },
     /// The clock differs from the server's.
     Clock {
         /// By so many seconds; more than zero: it is ahead.

@@ -42,6 +42,7 @@ impl Host {
             joined_at: now(),
             servers: Vec::new(),
             renewed: None,
+            authorities: None,
         };
         let files = HostFiles {
             fleet,
@@ -70,18 +71,18 @@ impl Host {
     }
 
     /// Keeps it up as if it were so many days later there.
-    fn keep_up(&self, days: u64) -> Result<bool, UpkeepError> {
+    pub(super) fn keep_up(&self, days: u64) -> Result<bool, UpkeepError> {
         let later = now().after(days * DAY);
         keep_up(&self.store, &self.membership, later, Upkeep::Everything)
     }
 
-    fn joined(&self) -> JoinedFleet {
+    pub(super) fn joined(&self) -> JoinedFleet {
         let rules = self.store.rules_in_force().unwrap();
         rules.fleet.clone().unwrap()
     }
 
     /// Whether a login is asked for a code.
-    fn is_served(&self, server: &Server) -> bool {
+    pub(super) fn is_served(&self, server: &Server) -> bool {
         let joined = self.joined();
         let servers = self.membership.servers(Some(&joined), &self.store);
         let servers = servers.unwrap().unwrap();

@@ -75,6 +75,7 @@ impl Host {
             joined_at: clock(),
             servers: Vec::new(),
             renewed: None,
+            authorities: None,
         };
         let origin = Origin::command_line(0);
         let stored = bench.store.join_fleet(&joined, &policy, &origin, clock());
