@@ -23,7 +23,7 @@ use self::conversation::Last;
 use crate::dial::connect_to_any;
 use crate::stream::{self, ToServer};
 use crate::token::Address;
-use crate::wire::{ConversationId, HostLogin, HostRequest};
+use crate::wire::{ConversationId, DeviceClaim, HostLogin, HostRequest};
 
 /// How long a server may take to accept a login, connecting included.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -82,11 +82,22 @@ impl Servers {
         login: &HostLogin,
         deadline: Instant,
     ) -> Result<Conversation<'_>, Unreached> {
+        self.open_from(login, None, deadline)
+    }
+
+    /// The same with what is known of the device behind the login, which is told to servers that know what it is.
+    pub fn open_from(
+        &self,
+        login: &HostLogin,
+        device: Option<&DeviceClaim>,
+        deadline: Instant,
+    ) -> Result<Conversation<'_>, Unreached> {
         let login = HostLogin {
             conversation: random_id()?,
             ..login.clone()
         };
-        self.deliver(&Last::Login(login), false, &[], deadline)
+        let last = Last::Login(login, device.cloned());
+        self.deliver(&last, false, &[], deadline)
     }
 
     /// The same for what a person does with their own record. Only the server that has it goes on with it.

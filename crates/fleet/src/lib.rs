@@ -32,7 +32,10 @@ pub const PORT: u16 = 6238;
 
 /// The protocol between a joined host and a server. Its number is chosen inside the TLS handshake (ALPN, RFC 7301), so that
 /// nobody on the way can lower it.
-pub const PROTOCOL: &[u8] = b"twofa/1";
+pub const PROTOCOL: &[u8] = b"twofa/2";
+
+/// The one before: nothing is said of devices. Hosts and servers speak it with those that know no other.
+pub const PREVIOUS_PROTOCOL: &[u8] = b"twofa/1";
 
 /// The protocol of a host that joins, and has no certificate yet.
 pub const JOIN_PROTOCOL: &[u8] = b"twofa-join/1";

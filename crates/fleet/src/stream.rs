@@ -19,7 +19,9 @@ use serde::de::DeserializeOwned;
 use twofa_proto::codec::{self, CodecError};
 
 use crate::tls::{ServerConfigs, Shown};
-use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL};
+use crate::{
+    HOST_PROTOCOL, JOIN_PROTOCOL, PREVIOUS_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL,
+};
 
 /// How long a flow is quiet before the kernel asks whether the other end is there, and how often it asks again, in seconds.
 const KEEP_ALIVE: u32 = 60;
@@ -47,7 +49,7 @@ where
 /// What the two ends agreed to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// [`PROTOCOL`]
+    /// [`PROTOCOL`], or [`PREVIOUS_PROTOCOL`]
     Fleet,
     /// [`HOST_PROTOCOL`]
     Host,
@@ -87,7 +89,7 @@ pub fn accept(
         .and_then(<[_]>::first)
         .map(|certificate| certificate.clone().into_owned());
     let protocol = match connection.alpn_protocol() {
-        Some(PROTOCOL) => Protocol::Fleet,
+        Some(PROTOCOL | PREVIOUS_PROTOCOL) => Protocol::Fleet,
         Some(HOST_PROTOCOL) => Protocol::Host,
         Some(JOIN_PROTOCOL) => Protocol::Join,
         Some(SERVER_PROTOCOL) => Protocol::Server,
@@ -208,6 +210,11 @@ impl ToServer {
     /// The certificates that the server has shown, its own first.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         self.0.conn.peer_certificates().unwrap_or_default()
+    }
+
+    /// Whether the server speaks [`PROTOCOL`], and not the one before.
+    pub fn is_current(&self) -> bool {
+        self.0.conn.alpn_protocol() == Some(PROTOCOL)
     }
 
     /// Whether a message arrives within `timeout`, or the beginning of one. Fails if the connection has ended.

@@ -20,7 +20,9 @@ use crate::certificate::{PrivateKey, fingerprint, read_pem};
 pub use crate::error::TlsError;
 use crate::identity::Id;
 use crate::verifier::{HostVerifier, Lapsed, ServerVerifier};
-use crate::{HOST_PROTOCOL, JOIN_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL};
+use crate::{
+    HOST_PROTOCOL, JOIN_PROTOCOL, PREVIOUS_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL,
+};
 
 /// What a server shows, and whom it trusts; certificates as PEM.
 #[derive(Debug)]
@@ -116,6 +118,7 @@ pub fn rotating_server(
 ) -> Result<Arc<ServerConfigs>, TlsError> {
     let usual = [
         PROTOCOL,
+        PREVIOUS_PROTOCOL,
         HOST_PROTOCOL,
         JOIN_PROTOCOL,
         SERVER_PROTOCOL,
@@ -184,22 +187,22 @@ pub struct HostCertificates<'a> {
 
 /// The configuration of a joined host, for logins.
 pub fn host(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
-    joined(certificates, PROTOCOL)
+    joined(certificates, &[PROTOCOL, PREVIOUS_PROTOCOL])
 }
 
 /// The same for what a host asks about itself.
 pub fn host_itself(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
-    joined(certificates, HOST_PROTOCOL)
+    joined(certificates, &[HOST_PROTOCOL])
 }
 
 /// The same for the connection on which a host waits for what it is to do.
 pub fn host_watching(certificates: &HostCertificates<'_>) -> Result<Arc<ClientConfig>, TlsError> {
-    joined(certificates, WATCH_PROTOCOL)
+    joined(certificates, &[WATCH_PROTOCOL])
 }
 
 fn joined(
     certificates: &HostCertificates<'_>,
-    protocol: &[u8],
+    protocols: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let servers = read_pem(certificates.servers)?;
@@ -208,7 +211,7 @@ fn joined(
         read_pem(certificates.certificate)?,
         read_key(certificates.key)?,
     )?;
-    Ok(finish(config, protocol))
+    Ok(finish(config, protocols))
 }
 
 /// The configuration of a host that joins the fleet whose root has this SHA-256.
@@ -225,7 +228,7 @@ fn joining(root: [u8; 32], protocol: &[u8]) -> Result<Arc<ClientConfig>, TlsErro
     let provider = Arc::new(ring::default_provider());
     let verifier = ServerVerifier::below(root, provider.clone());
     let config = client(provider, Arc::new(verifier))?.with_no_client_auth();
-    Ok(finish(config, protocol))
+    Ok(finish(config, &[protocol]))
 }
 
 fn client(
@@ -238,8 +241,8 @@ fn client(
         .with_custom_certificate_verifier(verifier))
 }
 
-fn finish(mut config: ClientConfig, protocol: &[u8]) -> Arc<ClientConfig> {
-    config.alpn_protocols = vec![protocol.to_vec()];
+fn finish(mut config: ClientConfig, protocols: &[&[u8]]) -> Arc<ClientConfig> {
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Arc::new(config)

@@ -1,4 +1,4 @@
-//! The messages between a host and a server: of logins (`twofa/1`), of the host itself (`twofa-host/1`), of what it has done and
+//! The messages between a host and a server: of logins (`twofa/2`, and `twofa/1` without what that does not have), of the host itself (`twofa-host/1`), of what it has done and
 //! is to do (`twofa-watch/1`), and of joining.
 //!
 //! They are not those between module and broker, which change with every version: a server speaks to hosts of other versions.
@@ -30,6 +30,56 @@ pub enum FromHost {
     Resume(HostAnswer),
     /// A person looks at their own record, or changes it.
     Own(HostRequest),
+    /// [`Self::Login`] with what the host has established about where it comes from. Not in `twofa/1`.
+    LoginFrom(HostLogin, DeviceClaim),
+}
+
+/// What a host has established about where a login comes from. All of it is the host's claim: a device that follows from it
+/// can be trusted in place of a code, and counts for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeviceClaim {
+    /// What sshd verified before (`SSH_AUTH_INFO_0`).
+    pub ssh_auth_info: Option<String>,
+    /// [`HostLogin::remote_host`] is an address of the host itself.
+    pub is_from_this_machine: bool,
+    /// The login session of the user who becomes another user.
+    pub session: Option<SessionClaim>,
+    /// The terminal of that user.
+    pub terminal: Option<TerminalClaim>,
+    /// Changes with the password, and tells nothing of it; `None`: a directory keeps the password.
+    pub password: Option<[u8; 32]>,
+    /// For how many seconds the host trusts such a device at most, by rules that may be stricter than the fleet's.
+    pub at_most: u64,
+    /// By these rules, users must ask for a device to be trusted.
+    pub only_if_asked: bool,
+    /// By these rules, a key can be trusted on other hosts too.
+    pub is_for_fleet: bool,
+}
+
+/// A session of systemd-logind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionClaim {
+    /// `/proc/sys/kernel/random/boot_id`
+    pub boot: String,
+    /// Its id.
+    pub id: String,
+    /// When it began, in microseconds of `CLOCK_MONOTONIC`.
+    pub start: u64,
+}
+
+/// A terminal with the process that leads its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalClaim {
+    /// The uid of the user who becomes another.
+    pub uid: u32,
+    /// `/proc/sys/kernel/random/boot_id`
+    pub boot: String,
+    /// The device number of the terminal.
+    pub device: u64,
+    /// Process id of the session leader.
+    pub leader: u32,
+    /// When the session leader started, in clock ticks since boot.
+    pub start: u64,
 }
 
 /// The random id of a conversation, which the host makes.
@@ -277,6 +327,8 @@ pub enum Verdict {
     Unavailable,
     /// No answer came.
     NoAnswer,
+    /// A trusted device stands in for the code. Not in `twofa/1`.
+    Trusted,
 }
 
 /// From a joined host, on the connection on which it waits.
@@ -500,12 +552,22 @@ pub struct ServerAdmission {
 }
 
 impl FromHost {
+    /// A [`Self::LoginFrom`] as a [`Self::Login`] and what it says of the device; other messages as they are.
+    pub fn without_device(self) -> (Self, Option<DeviceClaim>) {
+        match self {
+            Self::LoginFrom(login, device) => (Self::Login(login), Some(device)),
+            other => (other, None),
+        }
+    }
+
     /// The kind of this message.
     pub const fn kind(&self) -> MessageKind {
         match self {
-            Self::Login(_) | Self::Policy { .. } | Self::Resume(_) | Self::Own(_) => {
-                MessageKind::Open
-            }
+            Self::Login(_)
+            | Self::LoginFrom(..)
+            | Self::Policy { .. }
+            | Self::Resume(_)
+            | Self::Own(_) => MessageKind::Open,
             Self::Answer(_) => MessageKind::Answer,
         }
     }
@@ -598,6 +660,7 @@ mod tests {
             Verdict::TriesUsedUp,
             Verdict::Unavailable,
             Verdict::NoAnswer,
+            Verdict::Trusted,
         ]
         .into_iter()
         .enumerate()
@@ -614,6 +677,32 @@ mod tests {
             request: vec![7],
         };
         assert_eq!(bytes(&join), b"\x01S\x01\x07");
+    }
+
+    #[test]
+    fn what_twofa_2_has_of_devices_are_these_bytes() {
+        let (boot, id) = ("b".to_owned(), "c1".to_owned());
+        let claim = DeviceClaim {
+            ssh_auth_info: Some("k".into()),
+            is_from_this_machine: true,
+            session: Some(SessionClaim { boot, id, start: 1 }),
+            terminal: Some(TerminalClaim {
+                uid: 2,
+                boot: "b".into(),
+                device: 3,
+                leader: 4,
+                start: 5,
+            }),
+            password: Some([b'p'; 32]),
+            at_most: 6,
+            only_if_asked: true,
+            is_for_fleet: false,
+        };
+        let sent = b"\x01\x01k\x01\x01\x01b\x02c1\x01\x01\x02\x01b\x03\x04\x05\x01pppppppppppppppppppppppppppppppp\x06\x01\0";
+        assert_eq!(bytes(&claim), sent);
+        let login = HostLogin::default();
+        let expected = [&[5][..], &bytes(&login), sent].concat();
+        assert_eq!(bytes(&FromHost::LoginFrom(login, claim)), expected);
     }
 
     #[test]

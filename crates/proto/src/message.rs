@@ -367,6 +367,8 @@ pub struct DeviceReport {
     pub kind: String,
     /// What it is, for people.
     pub label: String,
+    /// The host of the fleet on which it is trusted, or for a key that is trusted on all, was made so; `None`: this machine.
+    pub host: Option<String>,
     /// The PAM service of the login that made it trusted.
     pub service: Option<String>,
     /// When a code made it trusted, in seconds after the Unix epoch.

@@ -481,6 +481,11 @@ pub(crate) fn settle(
                 None => Ok(()),
             }
         }
+        Settlement::Trusting(trust) => {
+            let event = tx.record(Some(account), event)?;
+            users::set_passed(tx.db, record.id, event, tx.now)?;
+            tx.trust_reported(account, record, trust)
+        }
         Settlement::InAccount(pass) => {
             // The code is used up, so the log says so at once, even if the login is never confirmed.
             if *event == Event::BackupCodeUsed {

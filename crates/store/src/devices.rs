@@ -21,7 +21,7 @@ use crate::sql::users::UserRecord;
 use crate::sql::{sessions, tickets};
 use crate::tx::{Tx, View};
 
-/// How many devices one user can have; the least recently used goes first. A provider that assigns a new address each day
+/// How many devices one user can have, on one host of a fleet; the least recently used goes first. A provider that assigns a new address each day
 /// would fill the disk otherwise.
 const MOST_OF_A_USER: u32 = 20;
 /// Users are told of new addresses once in this many seconds.
@@ -239,15 +239,10 @@ impl Tx<'_> {
                 grant,
                 lowering,
                 class,
+                host: device.host.as_deref(),
             },
         )?;
-        devices::delete_beyond(
-            self.db,
-            user.id,
-            device.kind,
-            &device.hash,
-            MOST_OF_A_USER - 1,
-        )?;
+        devices::delete_beyond(self.db, user.id, device, MOST_OF_A_USER - 1)?;
         let (device, until) = (device.fields(), grant.until.unix());
         let event = match before {
             None => Event::DeviceTrusted { device, until },

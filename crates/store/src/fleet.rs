@@ -11,6 +11,7 @@ use crate::event::{Event, Origin};
 use crate::host_in_force::find_in_force;
 use crate::policy::{drop_defaults, record_changes};
 use crate::sql::Ahead;
+use crate::sql::devices;
 use crate::sql::fleet::{self, Failures, Host, HostRights, JoinedFleet};
 use crate::sql::fleet_policy::delete_known;
 use crate::sql::join_keys;
@@ -123,6 +124,8 @@ impl Store {
             tx.lock_row(&HOST, &found.id)?;
             fleet::set_token(tx.db, &found.id, token, now.after(TOKEN_LIFETIME))?;
             tx.hash_row(&HOST, &found.id)?;
+            // What has its key from now on may be another machine.
+            devices::delete_of_host(tx.db, &found.id)?;
             let name = found.name;
             tx.record(None, &Event::HostReadmitted { name })?;
             fleet::find_by_id(tx.db, &found.id)

@@ -12,6 +12,7 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::seal::{AssociatedData, Owner, SealingKey};
+use crate::sql::devices;
 use crate::sql::fleet::{self, HostKeys, JoinedFleet, Renewed};
 use crate::sql::row_hashes::HOST;
 
@@ -80,6 +81,10 @@ impl Store {
             let overlap = now.after(OVERLAP);
             if fleet::renew_key(tx.db, id, shown, overlap, (key, *key_until))? {
                 tx.hash_row(&HOST, id)?;
+                if until <= now {
+                    // Trust ends with the certificate, and does not come back.
+                    devices::delete_of_host(tx.db, id)?;
+                }
                 tx.record(None, &Event::HostRenewed { name })?;
                 return Ok(RenewalOutcome::Renewed);
             }

@@ -68,6 +68,7 @@ mod private_file;
 mod providers;
 mod record;
 mod rekeying;
+mod reported_devices;
 mod reported_sessions;
 mod rescue;
 mod resume;
@@ -117,18 +118,19 @@ pub use location::{Location, Owner};
 pub use merging::{
     Choice, Export, Matter, MergeFinding, MergePlan, MergeRules, MergedPeople, Standing,
 };
-pub use model::device::TrustedDevice;
+pub use model::device::{ReportedDevice, TrustedDevice};
 pub use model::mark::{BadMark, Mark};
 pub use model::session::{LockerPlace, NewSession, SessionFilter, StoredSession};
 pub use model::ticket::{
-    AccountPhase, Confirmation, FleetLogin, LoginProcess, Pass, ProcessId, Settlement, TicketLogin,
-    TicketNumber,
+    AccountPhase, Confirmation, FleetLogin, LoginProcess, NewTrust, Pass, ProcessId, Settlement,
+    TicketLogin, TicketNumber,
 };
 pub use notices::NoticeFate;
 pub use own_rescue::{FoundRescueCode, OwnRescue, RescueAttempt, RescueStart};
 pub use place::{Place, ServerPlace};
 pub use providers::{ProviderRecord, Providers, Value};
 pub use rekeying::{Rekeying, SealedCount};
+pub use reported_devices::ReportedPass;
 pub use reported_sessions::SessionWork;
 pub use rescue::{NewRescueSet, RescueNews, RescueReport, RescueUse, ShownRescueCode};
 pub use resume::Setback;

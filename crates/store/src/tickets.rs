@@ -168,10 +168,10 @@ impl Tx<'_> {
         };
         let generation = user.map_or(0, |user| user.generation);
         let lowering = devices::last_lowering(self.db)?;
-        let grant = device.map(|HashedDevice { kind, hash, label }| TicketGrant {
-            kind: kind.name().to_owned(),
-            hash,
-            label,
+        let grant = device.map(|device| TicketGrant {
+            kind: device.kind.name().to_owned(),
+            hash: device.hash,
+            label: device.label,
             password,
             generation,
             seconds: pass.trust_for.map(Duration::seconds),
@@ -215,6 +215,7 @@ impl Tx<'_> {
             kind,
             hash: ticket.hash,
             label: ticket.label.clone(),
+            host: None,
         };
         let Some(seconds) = ticket.seconds else {
             let valid = self.valid_grant(user, &device, ticket.password.as_ref())?;

@@ -11,7 +11,7 @@ fn users_see_and_revoke_their_own_devices_without_a_code_and_nobody_elses() {
     trust(&machine, 8, &phone.backup_codes[0]);
     let list = machine.run_as("alice", "twofa device list").ok().stdout;
     assert!(
-        list.starts_with("ID\tKIND\tDEVICE\tSERVICE\tSINCE\tLAST USED\tUNTIL\tNOTE\n"),
+        list.starts_with("ID\tKIND\tDEVICE\tSERVICE\tSINCE\tLAST USED\tUNTIL\tHOST\tNOTE\n"),
         "{list}"
     );
     assert!(list.contains("\taddress\t192.0.2.7\tsshd\t"), "{list}");

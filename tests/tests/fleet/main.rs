@@ -1,6 +1,6 @@
 //! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in,
 //! [`rescue`] getting in without the network, [`sessions`] what becomes of logins, [`copies`] hosts that are cloned or set back, [`enabling`] `twofa pam enable` on a host,
-//! and [`openssl`] a company's certificate authority and older protocols.
+//! [`openssl`] a company's certificate authority and older protocols, and [`trust`] devices.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -11,6 +11,7 @@ mod openssl;
 mod policy;
 mod rescue;
 mod sessions;
+mod trust;
 
 use twofa_e2e::{Authenticator, Cable, Machine, Terminal, password_of};
 
@@ -150,6 +151,12 @@ fn a_code_lets_in_on_one_host_and_is_refused_on_the_other_within_the_second() {
     // Nothing of the person is on the host.
     let status = web1.run("twofa user list --json").ok().stdout;
     assert!(!status.contains("app"), "{status}");
+
+    trust::a_device_is_trusted_on_one_host_until_a_server_revokes_it(
+        &server,
+        (&web1, &web2),
+        &phone,
+    );
 }
 
 #[test]

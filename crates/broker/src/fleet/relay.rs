@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use twofa_core::Account;
 use twofa_core::address::parse_address;
 use twofa_fleet::client::{Conversation, Servers};
-use twofa_fleet::wire::{self, ConversationId, FromServer, HostLogin};
+use twofa_fleet::wire::{self, ConversationId, DeviceClaim, FromServer, HostLogin};
 use twofa_proto::codec::CodecError;
 use twofa_proto::{ConnectionError, Login, Prompt, Request, Secret, Verdict, WORK_TIMEOUT};
 use twofa_store::{FleetLogin, Store};
@@ -33,6 +33,8 @@ pub(crate) struct RelayedRequest<'a> {
     pub(crate) login: &'a Login,
     pub(crate) account: &'a Account,
     pub(crate) first_factor: FirstFactor,
+    /// What is known of the device behind it.
+    pub(crate) device: Option<DeviceClaim>,
     /// Why the rules of the fleet, as this host knows them, ask nobody at this login. That decides where no server can be reached.
     pub(crate) nobody_is_asked: Option<&'static str>,
 }
@@ -83,7 +85,8 @@ pub(crate) fn relay(
             return Ok(Relayed::undecided(messages::UNAVAILABLE, error.to_string()));
         }
     }
-    let mut conversation = match servers.open(&login, deadline) {
+    let device = relayed.device.as_ref();
+    let mut conversation = match servers.open_from(&login, device, deadline) {
         Ok(conversation) => conversation,
         Err(unreached) => {
             if let Some(why) = relayed.nobody_is_asked {
@@ -129,7 +132,7 @@ pub(super) fn remember(store: &Store, mark: Option<wire::Mark>) {
 fn passed(verdict: wire::Verdict, conversation: ConversationId) -> Option<FleetLogin> {
     let is_asked = match verdict {
         wire::Verdict::Passed => true,
-        wire::Verdict::NotRequired | wire::Verdict::Exempt => false,
+        wire::Verdict::NotRequired | wire::Verdict::Exempt | wire::Verdict::Trusted => false,
         _ => return None,
     };
     Some(FleetLogin {
@@ -222,6 +225,7 @@ fn describe(relayed: &RelayedRequest<'_>) -> HostLogin {
         login,
         account,
         first_factor,
+        device: _,
         nobody_is_asked: _,
     } = relayed;
     // Only root's programs say where a login comes from.
@@ -266,6 +270,7 @@ const fn local(verdict: wire::Verdict) -> Verdict {
         wire::Verdict::TriesUsedUp => Verdict::TriesUsedUp,
         wire::Verdict::Unavailable => Verdict::Unavailable,
         wire::Verdict::NoAnswer => Verdict::NoAnswer,
+        wire::Verdict::Trusted => Verdict::Trusted,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing is locked while the person types.
 
-use twofa_core::{Answer, Lock, Method, Reply, User};
+use twofa_core::{Answer, Duration, Lock, Method, Reply, User};
 use twofa_proto::{Prompt, Secret};
 use twofa_store::{AnswerVerdict, Settlement, StoreError, Tally};
 
@@ -49,6 +49,8 @@ pub enum ChallengeOutcome {
         backup_codes_left: usize,
         /// The login is on record. If not, the account phase settles it.
         is_settled: bool,
+        /// It has made the device trusted for so long, and nobody has been told.
+        trusted_for: Option<Duration>,
     },
     /// The one answer of [`Challenge::ask_once`] was wrong.
     Wrong {
@@ -226,10 +228,12 @@ impl From<AnswerOutcome> for ChallengeOutcome {
                 method,
                 backup_codes_left,
                 is_settled,
+                trusted_for,
             } => Self::Passed {
                 method,
                 backup_codes_left,
                 is_settled,
+                trusted_for,
             },
             AnswerOutcome::Wrong { why, .. } => Self::Wrong { why },
             AnswerOutcome::Locked(lock) => Self::Locked(lock),

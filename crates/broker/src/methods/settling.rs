@@ -2,13 +2,13 @@
 
 use twofa_core::Duration;
 use twofa_core::policy::Offer;
-use twofa_store::{Pass, Settlement};
+use twofa_store::{NewTrust, Pass, Settlement};
 
 /// How the codes of one login are settled.
 #[derive(Debug, Clone, Copy)]
 pub struct Settling<'a> {
     /// What is known of the login.
-    pub pass: Pass<'a>,
+    pub passing: Passing<'a>,
     /// For how long a code can make the device trusted; `None`: it cannot.
     pub trust_for: Option<Duration>,
     /// Which codes do.
@@ -19,14 +19,28 @@ pub struct Settling<'a> {
     pub can_confirm: bool,
 }
 
+/// What is known of a login.
+#[derive(Debug, Clone, Copy)]
+pub enum Passing<'a> {
+    /// It is one on this machine.
+    Here(Pass<'a>),
+    /// It is one on a host of the fleet, where a code makes this trusted.
+    OnHost(NewTrust<'a>),
+}
+
 impl<'a> Settling<'a> {
     /// How a right code is settled; `trusts_device`: it was typed with a `+`.
     pub fn settlement(&self, trusts_device: bool) -> Settlement<'a> {
         let is_wanted = trusts_device || self.offer == Offer::Always;
         let trust_for = self.trust_for.filter(|_| is_wanted && self.can_confirm);
-        let pass = Pass {
-            trust_for,
-            ..self.pass
+        let pass = match self.passing {
+            Passing::Here(pass) => Pass { trust_for, ..pass },
+            Passing::OnHost(trust) => {
+                return match trust_for {
+                    Some(duration) => Settlement::Trusting(NewTrust { duration, ..trust }),
+                    None => Settlement::Now(None),
+                };
+            }
         };
         if self.can_confirm && (trust_for.is_some() || !self.is_first_factor_shown) {
             Settlement::InAccount(pass)
@@ -57,7 +71,7 @@ mod tests {
             parent: None,
         };
         let settling = Settling {
-            pass: Pass {
+            passing: Passing::Here(Pass {
                 ticket: TicketNumber(1),
                 process: &process,
                 device: None,
@@ -65,7 +79,7 @@ mod tests {
                 class: "everyone",
                 password: None,
                 ssh_auth_info: None,
-            },
+            }),
             trust_for,
             offer,
             is_first_factor_shown,
@@ -74,6 +88,7 @@ mod tests {
         match settling.settlement(trusts_device) {
             Settlement::Now(pass) => (false, pass.is_some_and(|pass| pass.trust_for.is_some())),
             Settlement::InAccount(pass) => (true, pass.trust_for.is_some()),
+            Settlement::Trusting(_) => panic!("it is no login on a host"),
         }
     }
 

@@ -8,7 +8,7 @@ use twofa_core::app::PendingResync;
 use twofa_core::backup::HashError;
 use twofa_core::sent::SentCodeOutcome;
 use twofa_core::{
-    Answer, AppCodeOutcome, BackupCode, Lock, Method, Methods, Policy, Timestamp, User,
+    Answer, AppCodeOutcome, BackupCode, Duration, Lock, Method, Methods, Policy, Timestamp, User,
     check_app_code,
 };
 use twofa_store::event::RefusalReason;
@@ -83,6 +83,8 @@ pub(super) enum AnswerOutcome {
         backup_codes_left: usize,
         /// The login is on record.
         is_settled: bool,
+        /// It has made the device trusted for so long.
+        trusted_for: Option<Duration>,
     },
     /// Counted and logged.
     Wrong {
@@ -141,6 +143,7 @@ impl Verifier<'_> {
                     method: method.parse().map_err(|_| unknown())?,
                     backup_codes_left: self.context.user().backup_codes_left(),
                     is_settled: self.is_settled(),
+                    trusted_for: None,
                 });
             }
             AnswerVerdict::Wrong(why) => *why,
@@ -202,6 +205,7 @@ impl Verifier<'_> {
                         method: proof.method(),
                         backup_codes_left: person.snapshot.user.backup_codes_left(),
                         is_settled: self.is_settled(),
+                        trusted_for: self.trusted_for(),
                     });
                 }
                 CodeOutcome::Wrong(wrong) => return Ok(wrong_outcome(wrong, now)),
@@ -307,13 +311,22 @@ impl Verifier<'_> {
                 method: Method::Backup,
                 backup_codes_left: user.backup_codes_left().saturating_sub(1),
                 is_settled: self.is_settled(),
+                trusted_for: self.trusted_for(),
             }),
             MarkUsedOutcome::Already => self.record_wrong(WrongAnswer::BACKUP_CODE_USED, now),
         }
     }
 
     const fn is_settled(&self) -> bool {
-        matches!(self.settlement, Settlement::Now(_))
+        !matches!(self.settlement, Settlement::InAccount(_))
+    }
+
+    /// For how long a code that was right just now has made the device trusted.
+    const fn trusted_for(&self) -> Option<Duration> {
+        match self.settlement {
+            Settlement::Trusting(trust) => Some(trust.duration),
+            Settlement::Now(_) | Settlement::InAccount(_) => None,
+        }
     }
 
     /// Records a wrong answer that the store has not recorded.

@@ -28,6 +28,7 @@ struct Row<'a> {
     user: Option<&'a str>,
     kind: &'a str,
     label: &'a str,
+    host: Option<&'a str>,
     service: Option<&'a str>,
     since: String,
     last_used: String,
@@ -51,6 +52,7 @@ fn list(Devices { user, everybody }: Devices, output: Output) -> Result<(), Comm
         "SINCE",
         "LAST USED",
         "UNTIL",
+        "HOST",
         "NOTE",
     ]);
     for device in &devices {
@@ -72,6 +74,7 @@ fn list_everybodys(output: Output) -> Result<(), CommandError> {
         "SINCE",
         "LAST USED",
         "UNTIL",
+        "HOST",
         "NOTE",
     ]);
     let mut written = Ok(());
@@ -91,6 +94,7 @@ fn row<'a>(device: &'a DeviceReport, user: Option<&'a str>) -> Row<'a> {
         user,
         kind: &device.kind,
         label: &device.label,
+        host: device.host.as_deref(),
         service: device.service.as_deref(),
         since: at(device.since),
         last_used: at(device.used_at),
@@ -111,6 +115,7 @@ fn values(device: &DeviceReport, user: Option<&str>) -> Vec<Value> {
         at(device.since),
         at(device.used_at),
         at(device.until),
+        text(device.host.as_deref().unwrap_or("-")),
     ]);
     let shared = devices::shared(device.users);
     values.push(if device.users > 1 {

@@ -21,6 +21,8 @@ pub struct Trust {
     pub identity: Identity,
     /// How many bits of an IPv6 address tell one customer's network from another's.
     pub ipv6_prefix: u8,
+    /// Where a device is trusted that a host of the fleet has reported.
+    pub scope: Scope,
 }
 
 impl Trust {
@@ -50,6 +52,11 @@ impl Trust {
                 self.identity
             },
             ipv6_prefix: self.ipv6_prefix.max(other.ipv6_prefix),
+            scope: if other.scope == Scope::Host {
+                Scope::Host
+            } else {
+                self.scope
+            },
         }
     }
 }
@@ -92,6 +99,27 @@ impl Identity {
         match self {
             Self::KeyOrAddress => "key-or-address",
             Self::Key => "key",
+        }
+    }
+}
+
+/// Where a device is trusted that a host of the fleet has reported (the policy's `trust.scope`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// On that host.
+    Host,
+    /// On all hosts, if it is a key of the user's; otherwise on that host.
+    Fleet,
+}
+
+impl Scope {
+    pub(crate) const ALL: [Self; 2] = [Self::Host, Self::Fleet];
+
+    /// As an administrator writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Fleet => "fleet",
         }
     }
 }

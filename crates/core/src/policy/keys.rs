@@ -8,7 +8,7 @@ use super::values::{
 };
 use super::{Durability, Enrolment, FleetChanges, Mode, Policy};
 use crate::channel::PerChannel;
-use crate::device::trust::{Identity, Offer};
+use crate::device::trust::{Identity, Offer, Scope};
 use crate::duration::Duration;
 use crate::lockout;
 use crate::method::Methods;
@@ -99,7 +99,7 @@ const SWITCH: &str = "on or off";
 const TRUST: &str = "0, or a duration from 1m to 99999d, such as 12h or 30d";
 
 /// Everything that can be set. `{methods}` and `{channels}` stand for the names of all there are.
-pub static KEYS: [PolicyKey; 44] = [
+pub static KEYS: [PolicyKey; 45] = [
     PolicyKey {
         name: "mode",
         values: "disabled, report, optional or mandatory",
@@ -315,6 +315,22 @@ pub static KEYS: [PolicyKey; 44] = [
             bounded_number(text, 56..=128).map(|bits| policy.trust.ipv6_prefix = bits)
         },
         write: |policy| policy.trust.ipv6_prefix.to_string(),
+    },
+    PolicyKey {
+        name: "trust.scope",
+        values: "host or fleet",
+        form: ValueForm::Text,
+        default: "host",
+        help: "In a fleet, trust a device on the host where the code was typed, or an SSH key of the user's on all hosts",
+        per_class: true,
+        stricter: "host",
+        on_host: OnHost::Stricter(|fleet, host, both| {
+            both.trust.scope = fleet.trust.stricter(&host.trust).scope;
+        }),
+        read: |policy, text| {
+            choice(text, &Scope::ALL, Scope::name).map(|scope| policy.trust.scope = scope)
+        },
+        write: |policy| policy.trust.scope.name().to_owned(),
     },
     PolicyKey {
         name: "session.lifetime",

@@ -7,7 +7,7 @@
 mod keys;
 mod values;
 
-pub use crate::device::trust::{Identity, Offer, Trust};
+pub use crate::device::trust::{Identity, Offer, Scope, Trust};
 pub use keys::{KEYS, OnHost, PolicyKey, ValueForm, find};
 
 use crate::channel::PerChannel;
@@ -214,6 +214,7 @@ impl Default for Policy {
                 offer: Offer::Ask,
                 identity: Identity::KeyOrAddress,
                 ipv6_prefix: 64,
+                scope: Scope::Host,
             },
             session_lifetime: Duration::from_seconds(0),
             log_keep: Duration::from_minutes(400 * 24 * 60),
@@ -400,6 +401,7 @@ mod tests {
             ("trust.offer", "always"),
             ("trust.identity", "key"),
             ("trust.ipv6-prefix", "56"),
+            ("trust.scope", "fleet"),
             ("session.lifetime", "90d"),
             ("lockout.after", "5"),
             ("lockout.for", "2h"),
@@ -495,6 +497,7 @@ mod tests {
         ("trust.offer", &["always", "ask"]),
         ("trust.identity", &["key-or-address", "key"]),
         ("trust.ipv6-prefix", &["56", "64", "128"]),
+        ("trust.scope", &["fleet", "host"]),
         ("session.lifetime", &["0", "90d", "1d"]),
         ("lockout.after", &["100", "10", "3"]),
         ("lockout.for", &["1m", "15m", "1d"]),

@@ -11,7 +11,8 @@ use super::{SERVER_TIMEOUT, Servers, Unreached};
 use crate::stream::ToServer;
 use crate::token::Address;
 use crate::wire::{
-    ConversationId, FromHost, FromServer, HostAnswer, HostLogin, HostRequest, Mark, Verdict,
+    ConversationId, DeviceClaim, FromHost, FromServer, HostAnswer, HostLogin, HostRequest, Mark,
+    Verdict,
 };
 
 /// A login that a server has accepted.
@@ -34,38 +35,43 @@ pub struct Conversation<'a> {
 /// A message that waits for its reply.
 #[derive(Debug, Clone)]
 pub(super) enum Last {
-    Login(HostLogin),
+    Login(HostLogin, Option<DeviceClaim>),
     Own(HostRequest),
     Answer(HostAnswer),
 }
 
 impl Last {
-    /// It for the server that serves the conversation.
-    fn message(&self, left: Duration) -> FromHost {
+    /// It for the server that serves the conversation. `is_current`: that speaks the current protocol.
+    fn message(&self, left: Duration, is_current: bool) -> FromHost {
         match self.with_deadline(left) {
-            Self::Login(login) => FromHost::Login(login),
+            Self::Login(login, Some(device)) if is_current => FromHost::LoginFrom(login, device),
+            Self::Login(login, _) => FromHost::Login(login),
             Self::Own(request) => FromHost::Own(request),
             Self::Answer(answer) => FromHost::Answer(answer),
         }
     }
 
     /// It for another server, or on another connection.
-    fn message_again(&self, left: Duration) -> FromHost {
-        match self.with_deadline(left) {
-            Self::Login(login) => FromHost::Login(HostLogin {
-                is_again: true,
-                ..login
-            }),
+    fn message_again(&self, left: Duration, is_current: bool) -> FromHost {
+        match self.message(left, is_current) {
+            FromHost::Login(mut login) => {
+                login.is_again = true;
+                FromHost::Login(login)
+            }
+            FromHost::LoginFrom(mut login, device) => {
+                login.is_again = true;
+                FromHost::LoginFrom(login, device)
+            }
+            FromHost::Answer(answer) => FromHost::Resume(answer),
             // Without an answer nothing was changed.
-            Self::Own(request) => FromHost::Own(request),
-            Self::Answer(answer) => FromHost::Resume(answer),
+            other => other,
         }
     }
 
     fn with_deadline(&self, left: Duration) -> Self {
         let deadline = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         match self.clone() {
-            Self::Login(login) => Self::Login(HostLogin { deadline, ..login }),
+            Self::Login(login, device) => Self::Login(HostLogin { deadline, ..login }, device),
             Self::Own(request) => Self::Own(HostRequest {
                 deadline,
                 ..request
@@ -88,9 +94,9 @@ impl Servers {
         until: Instant,
     ) -> Result<Conversation<'_>, ConnectionError> {
         let message = if *is_again {
-            last.message_again(left)
+            last.message_again(left, link.is_current())
         } else {
-            last.message(left)
+            last.message(left, link.is_current())
         };
         *is_again = true;
         link.set_deadline(until);
@@ -123,7 +129,7 @@ impl Conversation<'_> {
     /// Its id.
     pub const fn id(&self) -> ConversationId {
         match &self.last {
-            Last::Login(login) => login.conversation,
+            Last::Login(login, _) => login.conversation,
             Last::Own(request) => request.conversation,
             Last::Answer(answer) => answer.conversation,
         }
@@ -237,7 +243,7 @@ impl Conversation<'_> {
     ) -> Result<(), ConnectionError> {
         self.state = self.state.after(MessageKind::Answer)?;
         let (conversation, number) = match &self.last {
-            Last::Login(login) => (login.conversation, 1),
+            Last::Login(login, _) => (login.conversation, 1),
             Last::Own(request) => (request.conversation, 1),
             Last::Answer(last) => (last.conversation, last.number.saturating_add(1)),
         };
@@ -250,7 +256,8 @@ impl Conversation<'_> {
         self.state = State::Opened;
         self.link.set_deadline(deadline);
         let left = deadline.saturating_duration_since(Instant::now());
-        if self.link.send(&self.last.message(left)).is_ok() {
+        let message = self.last.message(left, self.link.is_current());
+        if self.link.send(&message).is_ok() {
             return Ok(());
         }
         let gone = |_| ConnectionError::from(CodecError::Closed);

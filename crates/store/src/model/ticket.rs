@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use twofa_core::{Device, Duration, Timestamp};
 
-use super::device::HashedDevice;
+use super::device::{HashedDevice, ReportedDevice};
 use crate::error::StoreError;
 use crate::event::{DeviceFields, Missed, Proof};
 
@@ -69,6 +69,19 @@ pub enum Settlement<'a> {
     Now(Option<Pass<'a>>),
     /// When the account phase of the same login confirms it.
     InAccount(Pass<'a>),
+    /// At once, on a host of the fleet, and it makes a device trusted that the host reports.
+    Trusting(NewTrust<'a>),
+}
+
+/// The trust in a device that a host of the fleet reports.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTrust<'a> {
+    /// The device.
+    pub reported: ReportedDevice<'a>,
+    /// How long a right code makes it trusted.
+    pub duration: Duration,
+    /// The class whose policy says so.
+    pub class: &'a str,
 }
 
 /// The account phase of a login.

@@ -65,10 +65,6 @@ pub(crate) static TABLES: [Table; 47] = [
         "security_key",
         "id, user, label, identity, fingerprint, enrolled_at, confirmed_at, without_touch",
     ),
-    numbered(
-        "device",
-        "id, user, kind, hash, label, service, generation, password, granted_at, until, used_at, lowering, class",
-    ),
     numbered("trust_lowering", "id, kind, class, seconds"),
     numbered(
         "ticket",
@@ -104,6 +100,10 @@ pub(crate) static TABLES: [Table; 47] = [
         "id, name, services, may_enrol, added_at, token, token_until, key, key_until, joined_at, seen_at, previous_key, previous_until,
          renewals, copied_at, people, version, people_alarm_at, cut_off_at, unlocked_at, join_key, lives, heard_at, used_token,
          joined_from, joined_key, seal, ca_version, issuer",
+    ),
+    numbered(
+        "device",
+        "id, user, kind, hash, label, service, generation, password, granted_at, until, used_at, lowering, class, host",
     ),
     table(
         "join_key",

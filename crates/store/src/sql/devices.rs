@@ -4,7 +4,7 @@ use twofa_core::{Account, DeviceKind, Duration, Grant, Timestamp};
 
 use super::{Db, Row, account_of, values};
 use crate::error::StoreError;
-use crate::model::device::{DeviceHash, PasswordHash, TrustedDevice};
+use crate::model::device::{DeviceHash, HashedDevice, PasswordHash, TrustedDevice};
 
 /// A stored grant, with what it depends on.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct NewGrant<'a> {
     pub lowering: i64,
     /// The class whose policy that is.
     pub class: Option<&'a str>,
+    /// The id of the host of the fleet that reported the device.
+    pub host: Option<&'a str>,
 }
 
 /// The grant of a device, unless it was revoked with everybody's or no device of its kind was trusted any longer: such a
@@ -55,12 +57,12 @@ pub(crate) fn find(
 /// Adds a grant, or replaces that of the same device, which keeps its number.
 pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
     let sql = "INSERT INTO device (user, kind, hash, label, service, generation, password, granted_at, until, used_at, lowering,
-                   class)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                   class, host)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                ON CONFLICT (user, kind, hash) DO UPDATE SET label = excluded.label, service = excluded.service,
                    generation = excluded.generation, password = excluded.password,
                    granted_at = excluded.granted_at, until = excluded.until, used_at = excluded.used_at,
-                   lowering = excluded.lowering, class = excluded.class";
+                   lowering = excluded.lowering, class = excluded.class, host = excluded.host";
     db.execute(
         sql,
         values![
@@ -75,7 +77,8 @@ pub(crate) fn save(db: &Db<'_>, new: &NewGrant<'_>) -> Result<(), StoreError> {
             new.grant.until,
             new.grant.used_at,
             new.lowering,
-            new.class
+            new.class,
+            new.host
         ],
     )?;
     Ok(())
@@ -89,20 +92,28 @@ pub(crate) fn set_used(db: &Db<'_>, id: i64, now: Timestamp) -> Result<(), Store
     Ok(())
 }
 
-/// Removes the grants of `user` beyond that of this device and the `others` that were used last. While the clock is wrong
-/// even a new grant can seem the oldest.
+/// Removes the grants of `user` beyond that of this device and the `others` that were used last, of those that the same host
+/// has reported, or this machine. While the clock is wrong even a new grant can seem the oldest.
 pub(crate) fn delete_beyond(
     db: &Db<'_>,
     user: i64,
-    kind: DeviceKind,
-    hash: &DeviceHash,
+    device: &HashedDevice,
     others: u32,
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM device WHERE id IN (
                    SELECT id FROM device WHERE user = ?1 AND NOT (kind = ?2 AND hash = ?3)
+                       AND coalesce(host, '') = coalesce(?5, '')
                    ORDER BY used_at DESC, id DESC LIMIT 2147483647 OFFSET ?4)";
-    db.execute(sql, values![user, kind.name(), hash, others])?;
+    let HashedDevice {
+        kind, hash, host, ..
+    } = device;
+    db.execute(sql, values![user, kind.name(), hash, others, host])?;
     Ok(())
+}
+
+/// Removes the grants that the host of this id has reported.
+pub(crate) fn delete_of_host(db: &Db<'_>, host: &str) -> Result<usize, StoreError> {
+    db.execute("DELETE FROM device WHERE host = ?1", values![host])
 }
 
 /// Whether another address than `hash` was granted to `user` after `since`.
@@ -123,9 +134,11 @@ macro_rules! listing {
     ($with:literal, $users:literal, $join:literal, $condition:literal) => {
         concat!(
             $with,
-            "SELECT device.id AS id, device.kind AS kind, label, service, granted_at, until, used_at, name, uid, ",
+            "SELECT device.id AS id, device.kind AS kind, label, device.service AS service, granted_at, until, used_at,
+             user.name AS name, uid, host.name AS host, ",
             $users,
-            " AS users FROM user JOIN granted_device AS device ON device.user = user.id ",
+            " AS users FROM user JOIN granted_device AS device ON device.user = user.id
+             LEFT JOIN host ON host.id = device.host ",
             $join,
             " WHERE device.generation = user.generation AND until > ?1 AND until > granted_at",
             $condition,
@@ -180,6 +193,7 @@ pub(crate) fn each(
             account: account_of(row)?,
             kind,
             label: row.get("label")?,
+            host: row.get("host")?,
             service: row.get("service")?,
             grant: grant(row)?,
             users: row.get("users")?,

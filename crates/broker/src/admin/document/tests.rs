@@ -174,6 +174,7 @@ fn values(key: &PolicyKey) -> BoxedStrategy<String> {
         "notices" => list(&["email", "sms"], "none"),
         "trust.offer" => texts(&["ask", "always"]),
         "trust.identity" => texts(&["key", "key-or-address"]),
+        "trust.scope" => texts(&["host", "fleet"]),
         "trust.ipv6-prefix" => (56..=128_u32).prop_map(|n| n.to_string()).boxed(),
         "session.lifetime" => texts(&["0", "8h", "90d"]),
         "log.keep" => texts(&["1d", "400d"]),

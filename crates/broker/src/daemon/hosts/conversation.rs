@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use twofa_core::Account;
 use twofa_fleet::stream::ToHost;
-use twofa_fleet::wire::{self, FromHost, FromServer};
+use twofa_fleet::wire::{self, DeviceClaim, FromHost, FromServer};
 use twofa_proto::ConnectionError;
 use twofa_proto::codec::CodecError;
 use twofa_proto::state::State;
@@ -58,15 +58,15 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
         };
     }
     link.set_deadline(Instant::now() + MESSAGE_TIMEOUT);
-    let Ok(message) = link.receive() else {
+    let Ok(message) = link.receive().map(FromHost::without_device) else {
         return Next::End;
     };
-    if let FromHost::Policy { known } = message {
+    if let FromHost::Policy { known } = message.0 {
         let is_served = asking.is_none() && policy::serve(shared, link, (*key, shown), known);
         return wait_if(is_served, connection);
     }
     // Whatever else comes is out of turn, and ends the connection.
-    if !is_in_turn(&message, *asking) {
+    if !is_in_turn(&message.0, *asking) {
         return Next::End;
     }
     let Some(_deciding) = shared.permits.acquire(Purpose::Deciding) else {
@@ -123,7 +123,7 @@ fn reply_to(
     broker: &Broker,
     link: &mut ToHost,
     (key, about): ([u8; 32], &mut Option<Account>),
-    message: &FromHost,
+    (message, device): &(FromHost, Option<DeviceClaim>),
     since: Instant,
 ) -> Result<Replied, ConnectionError> {
     if let FromHost::Login(login) = message {
@@ -135,7 +135,9 @@ fn reply_to(
             (answer.conversation, answer.deadline)
         }
         FromHost::Own(request) => (request.conversation, request.deadline),
-        FromHost::Policy { .. } => return Err(CodecError::Aborted.into()),
+        FromHost::LoginFrom(..) | FromHost::Policy { .. } => {
+            return Err(CodecError::Aborted.into());
+        }
     };
     let mut state = State::Opened;
     let mark = broker.store().last_mark().ok().flatten();
@@ -151,8 +153,9 @@ fn reply_to(
         ..broker.services()
     };
     let about = about.as_ref();
-    let replied =
-        store_deadline::within(deadline, || reply(shared, services, (key, about), message));
+    let replied = store_deadline::within(deadline, || {
+        reply(shared, services, (key, about), (message, device.as_ref()))
+    });
     let Spoken {
         said,
         timeout,
@@ -187,7 +190,7 @@ fn reply(
     shared: &Shared,
     services: Services<'_>,
     (key, about): ([u8; 32], Option<&Account>),
-    message: &FromHost,
+    (message, device): (&FromHost, Option<&DeviceClaim>),
 ) -> Result<Reply, StoreError> {
     match message {
         FromHost::Login(login) => {
@@ -206,7 +209,7 @@ fn reply(
                 at_hand: Some(&at_hand),
                 ..services
             };
-            turns::begin(services, key, host, login).map(Reply::Say)
+            turns::begin(services, key, host, login, device).map(Reply::Say)
         }
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
             turns::go_on(services, &shared.seats, key, about, answer).map(Reply::Say)
@@ -219,7 +222,7 @@ fn reply(
             Ok(Reply::Hold(Box::new(Held { host, request })))
         }
         // It is no message of a conversation.
-        FromHost::Policy { .. } => Ok(Reply::Say(Vec::new().into())),
+        FromHost::LoginFrom(..) | FromHost::Policy { .. } => Ok(Reply::Say(Vec::new().into())),
     }
 }
 

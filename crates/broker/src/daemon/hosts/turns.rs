@@ -6,10 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use twofa_core::{Account, Timestamp};
-use twofa_fleet::wire::{self, ConversationId, FromServer, HostAnswer, HostLogin};
+use twofa_fleet::wire::{self, ConversationId, DeviceClaim, FromServer, HostAnswer, HostLogin};
 use twofa_proto::{Confirm, Done, Login, Prompt, Request, Verdict};
 use twofa_store::event::LoginOrigin;
 use twofa_store::{
@@ -76,12 +76,22 @@ fn timeout(state: &str) -> Duration {
     }
 }
 
-/// A login on the host whose certificate has `key`.
+/// A login as it is on record. The build before knows nothing of the device, and passes over it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Described {
+    #[serde(flatten)]
+    login: HostLogin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceClaim>,
+}
+
+/// A login on the host whose certificate has `key`, from this device.
 pub(super) fn begin(
     services: Services<'_>,
     key: [u8; 32],
     host: Host,
     login: &HostLogin,
+    device: Option<&DeviceClaim>,
 ) -> Result<Spoken, StoreError> {
     if login.is_again {
         let found = services
@@ -95,6 +105,7 @@ pub(super) fn begin(
     let Some(relayed) = relayed(&request, &account, login) else {
         return Ok(over().into());
     };
+    let relayed = RelayedLogin { device, ..relayed };
     let id = host.id.clone();
     let peer = RelayedPeer::new(host, key, login.asked_by);
     let mut exchange = Exchange::default();
@@ -112,7 +123,10 @@ pub(super) fn begin(
             id: &login.conversation,
             host: &id,
             account: &account.name,
-            login: &to_text(login)?,
+            login: &to_text(&Described {
+                login: login.clone(),
+                device: device.cloned(),
+            })?,
             state,
             reply: &to_text(&said)?,
             is_secret: EnrolmentState::is_one(state),
@@ -140,7 +154,11 @@ pub(super) fn note_passed(
     said: &[FromServer],
 ) {
     let Some(FromServer::Done {
-        verdict: wire::Verdict::Passed | wire::Verdict::NotRequired | wire::Verdict::Exempt,
+        verdict:
+            wire::Verdict::Passed
+            | wire::Verdict::NotRequired
+            | wire::Verdict::Exempt
+            | wire::Verdict::Trusted,
         ..
     }) = said.last()
     else {
@@ -243,10 +261,9 @@ pub(super) fn go_on(
             _ => return Ok(over().into()),
         }
         check_sealed(&found)?;
-        let login: HostLogin = from_text(&found.login)?;
-        let of_login = account(&login);
-        if likely.as_ref() != Some(&of_login) {
-            likely = Some(of_login);
+        let Described { login, device } = from_text(&found.login)?;
+        if likely != Some(account(&login)) {
+            likely = Some(account(&login));
             continue;
         }
         let turn = AnswerTurn {
@@ -255,7 +272,8 @@ pub(super) fn go_on(
             has_failed: Exchange::has_failed(&found.state),
         };
         let peer = RelayedPeer::new(host, key, login.asked_by).at(turn);
-        if let Some(said) = answer_once(services, &peer, &login, &found.state, answer)? {
+        let login = (&login, device.as_ref());
+        if let Some(said) = answer_once(services, &peer, login, &found.state, answer)? {
             return Ok(said);
         }
     }
@@ -299,7 +317,7 @@ fn seat_for<'a>(
 fn answer_once(
     services: Services<'_>,
     peer: &RelayedPeer,
-    login: &HostLogin,
+    (login, device): (&HostLogin, Option<&DeviceClaim>),
     state: &str,
     answer: &HostAnswer,
 ) -> Result<Option<Spoken>, StoreError> {
@@ -307,6 +325,7 @@ fn answer_once(
     let Some(relayed) = relayed(&request, &account, login) else {
         return Ok(Some(over().into()));
     };
+    let relayed = RelayedLogin { device, ..relayed };
     let mut exchange = Exchange::answer(state, answer.answer.clone());
     let done = match serve_relayed(services, peer, relayed, &mut exchange) {
         Served::AnsweredMeanwhile => return Ok(None),
@@ -429,6 +448,7 @@ pub(super) fn relayed<'a>(
             wire::FirstFactor::Unknown => FirstFactor::Unknown,
         },
         is_sshd: login.is_sshd,
+        device: None,
     })
 }
 
@@ -489,6 +509,7 @@ pub(super) fn done_on_the_wire(done: Done) -> FromServer {
         (Verdict::NotRequired, Confirm::No) => wire::Verdict::NotRequired,
         (Verdict::Exempt, Confirm::No) => wire::Verdict::Exempt,
         (Verdict::Later, Confirm::No) => wire::Verdict::Later,
+        (Verdict::Trusted, Confirm::No) => wire::Verdict::Trusted,
         (Verdict::TriesUsedUp, _) => wire::Verdict::TriesUsedUp,
         (Verdict::Unavailable, _) => wire::Verdict::Unavailable,
         (Verdict::NoAnswer, _) => wire::Verdict::NoAnswer,

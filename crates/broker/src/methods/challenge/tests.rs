@@ -36,6 +36,7 @@ fn passed(method: Method) -> ChallengeOutcome {
         method,
         backup_codes_left: 0,
         is_settled: true,
+        trusted_for: None,
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn ask(
             method,
             backup_codes_left,
             is_settled,
+            ..
         } => {
             let passed = request.passed(reasons::passed(method, backup_codes_left), is_settled);
             Ok(LoginOutcome {

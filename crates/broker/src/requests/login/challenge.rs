@@ -46,8 +46,14 @@ pub(super) fn conclude(
             method,
             backup_codes_left,
             is_settled,
+            trusted_for,
         } => {
             welcome(request, method, backup_codes_left, is_settled, terminal);
+            if let Some(duration) = trusted_for {
+                let now = request.context.now();
+                let until = now.after(duration.seconds());
+                let _ = terminal.info(messages::device_trusted(until, now).into());
+            }
             let why = reasons::passed(method, backup_codes_left);
             return Ok(request.passed(why, is_settled));
         }

@@ -1,20 +1,23 @@
 //! The device behind a login: what is proved about it, whether it is trusted, and whether a right code makes it trusted.
 
 use twofa_core::device::{Evidence, LoginSession, LoginTerminal, identify};
+use twofa_core::policy::{Offer, Scope, Trust};
 use twofa_core::service::{self, ServiceKind};
-use twofa_core::{Account, Device, DeviceKind, Duration};
+use twofa_core::{Account, Decision, Device, DeviceKind, Duration};
 use twofa_proto::{Confirm, Login, PasswordState, Request, Ticket};
 use twofa_store::{
-    FleetLogin, LockerPlace, LoginProcess, Pass, ProcessId, StoreError, TicketNumber,
+    FleetLogin, LockerPlace, LoginProcess, NewTrust, Pass, ProcessId, ReportedDevice, StoreError,
+    TicketNumber,
 };
 
-use super::origin;
+use super::{RelayedLogin, claim, origin};
 use crate::context::Services;
 use crate::identity::accounts;
 use crate::identity::authority::Peer;
+use crate::identity::first_factor::FirstFactor;
 use crate::identity::person::Person;
-use crate::identity::relayed::Asker;
-use crate::methods::settling::Settling;
+use crate::identity::relayed::{Asker, RelayedPeer};
+use crate::methods::settling::{Passing, Settling};
 use crate::process::log;
 use crate::text::messages::{self, log_lines};
 
@@ -36,6 +39,17 @@ pub(super) struct LoginDevice {
     pub(super) is_unlocking: bool,
     /// Whether the login will reach a line of ours in the account phase, or is there now.
     can_confirm: bool,
+    /// Which codes make it trusted.
+    offer: Offer,
+    /// What the host of the fleet adds that reports it; `None`: this machine has seen it.
+    reported: Option<Report>,
+}
+
+/// What a host of the fleet adds to a device.
+#[derive(Debug)]
+struct Report {
+    is_for_fleet: bool,
+    password: Option<[u8; 32]>,
 }
 
 impl LoginDevice {
@@ -50,7 +64,78 @@ impl LoginDevice {
             is_trusted: false,
             is_unlocking: false,
             can_confirm: false,
+            offer: Offer::Ask,
+            reported: None,
         })
+    }
+
+    /// Finds the device behind a login of `person` that `host` describes. Nothing is known of it unless the password was right.
+    pub(super) fn of_host(
+        services: Services<'_>,
+        host: &RelayedPeer,
+        relayed: RelayedLogin<'_>,
+        person: &Person,
+    ) -> Result<Self, StoreError> {
+        let RelayedLogin { request, login, .. } = relayed;
+        let is_known = relayed.first_factor == FirstFactor::Shown && !login.behind_password;
+        let claim = relayed.device.filter(|_| is_known && host.asked_by == 0);
+        let found = claim.and_then(|claim| {
+            let device = identify(&claim::read(login, claim), &person.policy.trust)?;
+            (!is_bare_address(request, login, device.kind())).then_some((claim, device))
+        });
+        let Some((claim, device)) = found else {
+            return Self::none();
+        };
+        let trust = &person.policy.trust;
+        let scopes = claim.is_for_fleet && trust.scope == Scope::Fleet;
+        let at_most = Duration::from_seconds(claim.at_most);
+        let mut found = Self {
+            duration: person.trust_duration(device.kind()).min(at_most),
+            class: person.class.clone(),
+            can_confirm: true,
+            offer: if claim.only_if_asked {
+                Offer::Ask
+            } else {
+                trust.offer
+            },
+            // What changes with a password in the files of one host says nothing on another.
+            reported: Some(Report {
+                is_for_fleet: scopes && claim.password.is_none() && device.is_users_own_proof(),
+                password: claim.password,
+            }),
+            device: Some(device),
+            ..Self::none()?
+        };
+        // Who was asked for a code has typed one, and it is verified.
+        if let Some((reported, duration)) = found.reported().filter(|_| host.turn.is_none()) {
+            let (store, now) = (services.store, services.now());
+            let grant = store.reported_grant(&host.key, relayed.account, reported, now)?;
+            found.is_trusted = grant.is_some_and(|grant| grant.is_believed(duration, now));
+        }
+        Ok(found)
+    }
+
+    /// It, unless a method is to be set up first: nothing of before is worth trust.
+    pub(super) fn unless_set_up(self, decision: Decision) -> Result<Self, StoreError> {
+        match decision {
+            Decision::Enrol | Decision::Replace => Self::none(),
+            _ => Ok(self),
+        }
+    }
+
+    /// The device that a host of the fleet reports, and for how long a code makes it trusted; `None`: it does not.
+    pub(super) fn reported(&self) -> Option<(ReportedDevice<'_>, Duration)> {
+        let device = self.trustable()?;
+        let Report {
+            is_for_fleet,
+            password,
+        } = self.reported.as_ref()?;
+        let reported = ReportedDevice {
+            device,
+            is_for_fleet: *is_for_fleet,
+            password: password.as_ref(),
+        };
+        Some((reported, self.duration))
     }
 
     /// Finds the device behind `login`, a login of `person`.
@@ -65,16 +150,14 @@ impl LoginDevice {
         let from_root = login.evidence.as_deref().filter(|_| peer.is_root());
         let process = from_root.map(process);
         let is_account = matches!(request, Request::Account(_));
-        // After a key alone, sshd does not tell the account phase of it. An address would then stand in for the password as well.
         let confirms = from_root.map_or(Confirm::No, |evidence| evidence.confirms);
-        let is_bare = is_account && login.cannot_answer && confirms == Confirm::No;
         // Without knowing whether the password has changed, nothing can stay trusted.
         let knows_password =
             |evidence: &&twofa_proto::Evidence| evidence.password != PasswordState::Unknown;
         let device = from_root
             .filter(knows_password)
             .and_then(|_| identify(&evidence(login), &person.policy.trust))
-            .filter(|device| !(is_bare && device.kind() == DeviceKind::Address));
+            .filter(|device| !is_bare_address(request, login, device.kind()));
         let duration = device.as_ref().map_or(Duration::from_seconds(0), |device| {
             person.trust_duration(device.kind())
         });
@@ -86,6 +169,8 @@ impl LoginDevice {
             device,
             duration,
             class: person.class.clone(),
+            offer: person.policy.trust.offer,
+            reported: None,
             is_trusted: false,
             is_unlocking: is_unlocking(services, peer, login, account, person)?,
         };
@@ -158,24 +243,50 @@ impl LoginDevice {
     pub(super) fn settling<'a>(
         &'a self,
         login: &'a Login,
-        person: &Person,
         is_first_factor_shown: bool,
     ) -> Option<Settling<'a>> {
         Some(Settling {
-            pass: self.pass(login)?,
+            passing: self.passing(login)?,
             trust_for: self.trustable().map(|_| self.duration),
-            offer: person.policy.trust.offer,
+            offer: self.offer,
             is_first_factor_shown,
             can_confirm: self.can_confirm,
         })
     }
 
+    fn passing<'a>(&'a self, login: &'a Login) -> Option<Passing<'a>> {
+        if self.reported.is_none() {
+            return self.pass(login).map(Passing::Here);
+        }
+        let (reported, duration) = self.reported()?;
+        Some(Passing::OnHost(NewTrust {
+            reported,
+            duration,
+            class: &self.class,
+        }))
+    }
+
     /// What a `+` at the end of the code would do, for the prompt; `None`: nothing.
-    pub(super) fn hint(&self, person: &Person) -> Option<String> {
+    pub(super) fn hint(&self) -> Option<String> {
         let device = self.trustable()?;
-        let is_asked = person.policy.trust.offer == twofa_core::policy::Offer::Ask;
+        let is_asked = self.offer == Offer::Ask;
         is_asked.then(|| messages::trust_hint(device, self.duration))
     }
+}
+
+/// Whether `trust` lets a code make any device trusted.
+pub(super) fn trusts_anything(trust: &Trust) -> bool {
+    DeviceKind::all().any(|kind| kind.duration(trust).seconds() > 0)
+}
+
+/// Whether a device of this `kind` is an address that would stand in for the password as well: after a key alone, sshd does not
+/// tell the account phase of that key.
+pub(super) fn is_bare_address(request: &Request, login: &Login, kind: DeviceKind) -> bool {
+    let confirms = login.evidence.as_ref().map(|evidence| evidence.confirms);
+    matches!(request, Request::Account(_))
+        && login.cannot_answer
+        && confirms.unwrap_or_default() == Confirm::No
+        && kind == DeviceKind::Address
 }
 
 /// Whether a screen locker is believed to unlock a session of `account` whose login rests on a code.
@@ -269,7 +380,7 @@ pub(super) const fn process_id(process: twofa_proto::ProcessId) -> ProcessId {
 }
 
 /// What root's module reported about the device.
-fn evidence(login: &Login) -> Evidence<'_> {
+pub(super) fn evidence(login: &Login) -> Evidence<'_> {
     let Some(evidence) = &login.evidence else {
         return Evidence::default();
     };

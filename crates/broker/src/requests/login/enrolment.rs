@@ -206,7 +206,7 @@ fn pass(
     let (store, now) = (request.context.store(), request.context.now());
     let settlement = request.settlement(trusts_device);
     match store.record_pass(account, generation, &by, settlement, origin, now) {
-        Ok(()) => Ok(request.passed(why, matches!(settlement, Settlement::Now(_)))),
+        Ok(()) => Ok(request.passed(why, !matches!(settlement, Settlement::InAccount(_)))),
         Err(StoreError::ChangedMeanwhile) => changed_meanwhile(request, terminal),
         Err(error) => Err(error.into()),
     }

@@ -4,10 +4,11 @@
 //! once the first factor has been shown, [`appended`] at a trusted device whose client has one prompt, and [`unproved`]
 //! otherwise. [`report`] records what a login would be asked where the mode is report. [`request`] is what they share, [`origin`] how far a claim about its source is trusted, and [`outcome`] what it
 //! ends with. [`rescue`] takes rescue codes on a host of a fleet. [`relayed`] is a login on a host of the fleet, for which this machine decides, with an [`invitation`] before
-//! enrolment, and [`exchange`] its person as far as one message goes.
+//! enrolment, [`claim`] what the host tells of its device, and [`exchange`] its person as far as one message goes.
 
 mod appended;
 mod challenge;
+mod claim;
 mod confirm;
 #[cfg(test)]
 mod damaged_host;
@@ -165,14 +166,16 @@ fn relay_if_shared(
         let why = reasons::not_permitted(peer.uid, &account.name);
         return Ok(Some(LoginOutcome::new(Verdict::Denied, why)));
     }
-    let relayed = RelayedRequest {
+    let mut relayed = RelayedRequest {
         peer,
         request,
         login,
         account: &account,
         first_factor: services.stacks.first_factor(peer, request, login),
+        device: None,
         nobody_is_asked,
     };
+    relayed.device = claim::describe(services, &rules.rulebook, &relayed)?;
     relay_to(&servers, services, rules, &relayed, terminal).map(Some)
 }
 
@@ -258,7 +261,7 @@ fn begin(
     if peer.may(request, &account) != Permission::Granted {
         return Ok(for_stranger(peer, &account, decision));
     }
-    let hint = device.hint(&person);
+    let hint = device.hint();
     let raw = request;
     let request = LoginRequest {
         context: Context {

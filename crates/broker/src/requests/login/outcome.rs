@@ -1,10 +1,12 @@
 //! The outcome of a login: the verdict, and the reason for the log.
 
+use twofa_core::Timestamp;
 use twofa_core::text::printable;
 use twofa_proto::{Confirm, Done, Ticket, Verdict};
-use twofa_store::event::UnprovedReason;
+use twofa_store::event::{Missed, UnprovedReason};
 
-use crate::text::messages::reasons;
+use crate::text::messages::{self, reasons};
+use crate::text::terminal::Terminal;
 
 /// What a login ends with, and why, for the log.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct LoginOutcome {
     pub(super) confirm: Confirm,
     /// Why somebody was refused whose first factor may have been wrong.
     pub(super) unproved: Option<UnprovedReason>,
+    /// What was refused before, of which the user is to be told.
+    pub(super) missed: Option<Missed>,
 }
 
 impl LoginOutcome {
@@ -24,6 +28,7 @@ impl LoginOutcome {
             why: why.into(),
             confirm: Confirm::No,
             unproved: None,
+            missed: None,
         }
     }
 
@@ -47,6 +52,14 @@ impl LoginOutcome {
     /// The same, where the account phase must confirm it.
     pub(super) fn awaiting(self, confirm: Confirm) -> Self {
         Self { confirm, ..self }
+    }
+
+    /// Tells what was refused before, if that is still to be told.
+    pub(super) fn tell_missed(&self, now: Timestamp, terminal: &mut dyn Terminal) {
+        if let Some(missed) = &self.missed {
+            // The login is settled: a client that cannot show this does not undo it.
+            let _ = terminal.info(messages::missed(missed, now).into());
+        }
     }
 
     /// The same, where it is not settled which rules apply.

@@ -1,12 +1,13 @@
 //! A login on a host of the fleet, on the server that decides about it.
 //!
-//! All that is known of it is the host's claim. It describes the login; nothing that outlives the login follows from it: no
-//! device becomes trusted, no key that sshd verified counts, no method is set up unless the host may.
+//! All that is known of it is the host's claim. It describes the login; nothing follows from it for another host: a device is
+//! trusted on the host that reports it, no key that sshd verified counts as a factor, no method is set up unless the host may.
 
 use twofa_core::decision::Reason;
 use twofa_core::exemption::LoginSource;
 use twofa_core::policy::FleetChanges;
 use twofa_core::{Account, Decision, Denial, Membership, Rulebook};
+use twofa_fleet::wire::DeviceClaim;
 use twofa_proto::{Done, Login, Request, Verdict};
 use twofa_store::event::RefusalReason;
 use twofa_store::{Event, HostAdmission, Origin, StoreError};
@@ -40,6 +41,8 @@ pub struct RelayedLogin<'a> {
     pub first_factor: FirstFactor,
     /// Whether sshd asks.
     pub is_sshd: bool,
+    /// What the host has established about the device behind it.
+    pub device: Option<&'a DeviceClaim>,
 }
 
 /// What became of a login, or of one answer in it.
@@ -144,9 +147,11 @@ fn decide(
         Some(at_hand) => Person::from_snapshot(at_hand.snapshot.clone(), account)?,
         None => Person::load(services.store, account)?,
     };
-    let device = LoginDevice::none()?;
-    let (decision, exemption) = person.decide(account, source, false, services.now());
+    let device = LoginDevice::of_host(services, host, relayed, &person)?;
+    let (decision, exemption) = person.decide(account, source, device.is_trusted, services.now());
     let rights = within_rights(services, host, &person, account, decision)?;
+    let device = device.unless_set_up(rights.decision)?;
+    let hint = device.hint();
     // The code of a method that is to be replaced lets nobody in.
     let replacing = host.clone().going_on();
     let is_replaced = rights.decision == Decision::Replace;
@@ -167,7 +172,7 @@ fn decide(
         device: &device,
         is_account: matches!(relayed.request, Request::Account(_)),
         needs_invitation: rights.needs_invitation,
-        trust_hint: None,
+        trust_hint: hint.as_deref(),
     };
     let application = messages::application_name(rulebook.machine());
     let outcome = follow_or_go_on(&request, relayed.first_factor, &application, terminal)?;
@@ -188,7 +193,9 @@ fn follow_or_go_on(
     terminal: &mut dyn Terminal,
 ) -> Result<LoginOutcome, LoginError> {
     let Some(resumed) = Resumed::find(terminal)? else {
-        return follow(request, first_factor, application, terminal);
+        let outcome = follow(request, first_factor, application, terminal)?;
+        outcome.tell_missed(request.context.now(), terminal);
+        return Ok(outcome);
     };
     enrolment::go_on(request, resumed, terminal).inspect_err(|error| {
         if !terminal.is_waiting() {
@@ -375,6 +382,7 @@ mod tests {
             account,
             first_factor: FirstFactor::Shown,
             is_sshd: true,
+            device: None,
         };
         match serve(bench.services(), host, relayed, terminal) {
             Served::Done(Done::Login {

@@ -1,10 +1,10 @@
 //! A login of a known user about whom the peer may ask.
 
 use twofa_core::decision::Reason;
-use twofa_core::{Decision, Denial, Exemption};
+use twofa_core::{Decision, Denial, Duration, Exemption};
 use twofa_proto::{Confirm, Login, Prompt, Verdict};
 use twofa_store::event::RefusalReason;
-use twofa_store::{Event, Settlement, StoreError, Tally};
+use twofa_store::{Event, ReportedDevice, ReportedPass, Settlement, StoreError, Tally};
 
 use super::device::LoginDevice;
 use super::outcome::LoginOutcome;
@@ -102,9 +102,7 @@ impl LoginRequest<'_> {
     }
 
     fn settling(&self, is_first_factor_shown: bool) -> Option<Settling<'_>> {
-        let person = self.context.person;
-        self.device
-            .settling(self.login, person, is_first_factor_shown)
+        self.device.settling(self.login, is_first_factor_shown)
     }
 
     /// When a login by a method that it has just enrolled is settled; `trusts_device`: its first code was typed with a `+`.
@@ -158,6 +156,9 @@ impl LoginRequest<'_> {
             // Not on record: users can ask this about themselves as often as they like.
             return Ok(LoginOutcome::new(Verdict::Trusted, reasons::UNLOCKING));
         }
+        if let Some(reported) = self.device.reported() {
+            return self.trusted_on_host(reported);
+        }
         let Some((device, pass)) = self.device.trusted(self.login) else {
             return Ok(LoginOutcome::new(Verdict::Denied, self.explain()));
         };
@@ -168,6 +169,30 @@ impl LoginRequest<'_> {
         store.leave_trusted(account, pass, device, origin, now)?;
         Ok(LoginOutcome::new(self.verdict_of_trust(), self.explain())
             .awaiting(Confirm::Trust(self.device.ticket())))
+    }
+
+    /// The same on a host of the fleet, where it is settled at once.
+    fn trusted_on_host(
+        &self,
+        reported: (ReportedDevice<'_>, Duration),
+    ) -> Result<LoginOutcome, LoginError> {
+        let Context {
+            account,
+            origin,
+            person,
+            ..
+        } = self.context;
+        let (store, now) = (self.context.store(), self.context.now());
+        let known = &person.snapshot;
+        let missed = match store.pass_by_reported(account, known, reported, origin, now)? {
+            ReportedPass::Passed(missed) => missed,
+            ReportedPass::TrustEnded => {
+                let why = self.record_refusal(RefusalReason::TrustEnded)?;
+                return Ok(LoginOutcome::new(Verdict::Denied, why));
+            }
+        };
+        let outcome = LoginOutcome::new(self.verdict_of_trust(), self.explain());
+        Ok(LoginOutcome { missed, ..outcome })
     }
 
     /// The verdict where the device stands in for a code.

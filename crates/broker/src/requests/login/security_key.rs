@@ -31,7 +31,7 @@ pub(super) fn pass(
     let (account, origin, now) = (context.account, context.origin, context.now());
     let store = context.store();
     store.pass_by_security_key(account, generation, key, settlement, origin, now)?;
-    let is_settled = matches!(settlement, Settlement::Now(_));
+    let is_settled = !matches!(settlement, Settlement::InAccount(_));
     let why = reasons::passed(Method::SecurityKey, 0);
     Ok(Some(request.passed(why, is_settled)))
 }

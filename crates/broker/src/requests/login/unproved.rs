@@ -60,6 +60,7 @@ pub(super) fn ask(
             method,
             backup_codes_left,
             is_settled,
+            ..
         } => {
             let why = reasons::passed(method, backup_codes_left);
             let unsettled = (!is_settled).then_some(ticket);

@@ -51,6 +51,7 @@ pub fn device_report(device: &TrustedDevice, until: Timestamp) -> DeviceReport {
         id: device.id,
         kind: device.kind.name().to_owned(),
         label: device.label.clone(),
+        host: device.host.clone(),
         service: device.service.clone(),
         since: device.grant.granted_at.unix(),
         used_at: device.grant.used_at.unix(),

@@ -97,6 +97,7 @@ fn when_all_text_messages_of_a_day_are_sent_a_login_goes_on_by_mail() {
             method: Method::Email,
             backup_codes_left: 0,
             is_settled: true,
+            trusted_for: None,
         }
     );
     assert_eq!(bench.mailbox.destinations(), [PHONE, MAIL]);

@@ -15,7 +15,7 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 9] = [
+static MIGRATIONS: [(&str, i64); 10] = [
     (
         include_str!("../../../migrations/postgres/0001_first.sql"),
         1,
@@ -50,6 +50,10 @@ static MIGRATIONS: [(&str, i64); 9] = [
     ),
     (
         include_str!("../../../migrations/postgres/0009_ca_rotation.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0010_device_hosts.sql"),
         1,
     ),
 ];

@@ -1,15 +1,17 @@
 //! What the certificate and key of one host are good for in other hands: logins on that host, and nothing else.
 
 use twofa_fleet::wire::{
-    JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, ServerJoinAnswer, ServerJoinRequest,
+    DeviceClaim, HostRequest, JoinAnswer, JoinRequest, MemberAnswer, MemberRequest, OwnAct,
+    ServerJoinAnswer, ServerJoinRequest, SessionClaim, TerminalClaim,
 };
 use twofa_proto::{AppRequest, Request};
 
 use super::*;
 
 /// The protocols of a server.
-const PROTOCOLS: [&[u8]; 4] = [
+const PROTOCOLS: [&[u8]; 5] = [
     twofa_fleet::PROTOCOL,
+    twofa_fleet::PREVIOUS_PROTOCOL,
     twofa_fleet::HOST_PROTOCOL,
     twofa_fleet::JOIN_PROTOCOL,
     twofa_fleet::SERVER_PROTOCOL,
@@ -226,4 +228,143 @@ fn a_host_neither_sees_nor_answers_nor_ends_a_conversation_of_another() {
         .unwrap();
     assert_ne!(verdict(&heard(&mut stolen).0), Some(Verdict::Passed));
     assert_eq!(server.passes(), 1);
+}
+
+/// What a thief can say of a device, having seen what the host said of it before.
+fn claims_of_devices(seen: &DeviceClaim) -> Vec<DeviceClaim> {
+    let with = |ssh_auth_info: &str| DeviceClaim {
+        ssh_auth_info: Some(ssh_auth_info.to_owned()),
+        ..seen.clone()
+    };
+    let session = SessionClaim {
+        boot: "b".into(),
+        id: "c1".into(),
+        start: 1,
+    };
+    let terminal = TerminalClaim {
+        uid: 1000,
+        boot: "b".into(),
+        device: 34_816,
+        leader: 1,
+        start: 1,
+    };
+    vec![
+        // To the byte.
+        seen.clone(),
+        DeviceClaim {
+            at_most: u64::MAX,
+            is_for_fleet: true,
+            ..seen.clone()
+        },
+        DeviceClaim {
+            password: Some([7; 32]),
+            ..seen.clone()
+        },
+        DeviceClaim {
+            ssh_auth_info: None,
+            ..seen.clone()
+        },
+        // A fingerprint is no key, and half a key is none.
+        with("publickey ssh-ed25519 SHA256:2n2rFH0aDtD1ceZCDXVBUDyrOlS8JtFKoXsGCAtM4kQ"),
+        with("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"),
+        with("publickey ssh-ed25519 FORGED\npublickey \u{1b}[2J"),
+        with(
+            &seen
+                .ssh_auth_info
+                .clone()
+                .unwrap_or_default()
+                .replace("publickey", "hostbased"),
+        ),
+        with(&"publickey ".repeat(5_000)),
+        DeviceClaim {
+            ssh_auth_info: None,
+            session: Some(session),
+            terminal: Some(terminal),
+            ..seen.clone()
+        },
+    ]
+}
+
+/// The record is opened by no device, on the host where one is trusted neither.
+fn assert_a_change_takes_a_code(server: &Server, own: &Issued) {
+    let change = HostRequest {
+        conversation: server.login().conversation,
+        deadline: 15_000,
+        user: server.user.name.clone(),
+        uid: server.user.uid,
+        act: OwnAct::NewBackupCodes,
+        version: String::new(),
+        seen: None,
+    };
+    let mut link = server.connect(own);
+    link.send(&FromHost::Own(change)).unwrap();
+    assert!(is_prompt(&heard(&mut link).0));
+}
+
+/// What a server says to a login with this claim.
+fn says(link: &mut ToServer, login: &HostLogin, claim: &DeviceClaim) -> Vec<FromServer> {
+    let message = FromHost::LoginFrom(login.clone(), claim.clone());
+    link.send(&message).unwrap();
+    heard(link).0
+}
+
+#[test]
+fn what_one_host_said_of_a_device_opens_nothing_on_another() {
+    const LAPTOP: &str = "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMc9QHWWikJ/8eQq47yZ2vh7LGgthe7BBNz2ZSy5wtOW";
+    let server = Server::new();
+    let (own, other) = (server.joined(), server.joined_as("web2", [2; 32]));
+    let origin = Origin::command_line(0);
+    let durations = [
+        ("trust.remote", "30d"),
+        ("trust.console", "30d"),
+        ("trust.elevation", "30d"),
+    ];
+    server
+        .store
+        .change_policy(durations, &origin, now())
+        .unwrap();
+    let seen = DeviceClaim {
+        ssh_auth_info: Some(LAPTOP.to_owned()),
+        at_most: 86_400,
+        is_for_fleet: true,
+        ..DeviceClaim::default()
+    };
+    let login = |service: &str| HostLogin {
+        service: service.into(),
+        remote_host: Some("192.0.2.7".into()),
+        terminal: Some("/dev/tty1".into()),
+        ..server.login()
+    };
+    let mut link = server.connect(&other);
+    let first = login("sshd");
+    assert!(is_prompt(&says(&mut link, &first, &seen)));
+    let code = format!("{}+", right_code());
+    let typed = FromHost::Answer(answer(&first, 1, &code));
+    link.send(&typed).unwrap();
+    assert_eq!(verdict(&heard(&mut link).0), Some(Verdict::Passed));
+    // There it is trusted.
+    let again = says(&mut link, &login("sshd"), &seen);
+    assert_eq!(verdict(&again), Some(Verdict::Passed));
+
+    for claim in claims_of_devices(&seen) {
+        for service in ["sshd", "login", "su", "sudo", "xrdp"] {
+            for remote_host in [Some("192.0.2.7"), Some("127.0.0.1"), None] {
+                let login = HostLogin {
+                    remote_host: remote_host.map(ToOwned::to_owned),
+                    ..login(service)
+                };
+                let mut stolen = server.connect(&own);
+                let said = says(&mut stolen, &login, &claim);
+                assert!(is_prompt(&said), "{login:?} {claim:?} {said:?}");
+                let nothing = HostAnswer {
+                    answer: None,
+                    ..answer(&login, 1, "")
+                };
+                stolen.send(&FromHost::Answer(nothing)).unwrap();
+                assert_eq!(verdict(&heard(&mut stolen).0), Some(Verdict::NoAnswer));
+            }
+        }
+    }
+    assert_a_change_takes_a_code(&server, &other);
+    assert_eq!(server.passes(), 2);
 }

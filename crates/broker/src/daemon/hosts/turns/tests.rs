@@ -65,7 +65,7 @@ fn open(bench: &Bench, login: &HostLogin) -> Vec<FromServer> {
         at_hand: Some(&at_hand),
         ..bench.services()
     };
-    begin(services, KEY, host, login).unwrap().said
+    begin(services, KEY, host, login, None).unwrap().said
 }
 
 fn answer_as(bench: &Bench, key: [u8; 32], number: u32, typed: &str) -> Vec<FromServer> {
@@ -287,7 +287,7 @@ fn a_certificate_that_ends_while_a_code_is_typed_lets_nobody_in() {
     };
     assert!(store.join_host(join, &bench.origin, now).unwrap());
     let host = store.host_by_key(&key, now).unwrap();
-    let begun = begin(bench.services(), key, host, &login(&bench)).unwrap();
+    let begun = begin(bench.services(), key, host, &login(&bench), None).unwrap();
     assert!(prompt(&begun.said).contains("a***e@example.org"));
 
     pass(60);
@@ -303,4 +303,199 @@ fn a_certificate_that_ends_while_a_code_is_typed_lets_nobody_in() {
     let said = go_on(bench.services(), &Seats::default(), key, None, &answer);
     assert!(matches!(said, Err(StoreError::HostRefused)), "{said:?}");
     assert_eq!(passes(&bench), 0);
+}
+
+const LAPTOP: &str =
+    "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMc9QHWWikJ/8eQq47yZ2vh7LGgthe7BBNz2ZSy5wtOW";
+
+/// What a host says of a login from an address.
+fn claim() -> DeviceClaim {
+    DeviceClaim {
+        at_most: 86_400,
+        is_for_fleet: true,
+        ..DeviceClaim::default()
+    }
+}
+
+fn from_address(bench: &Bench, number: u8) -> HostLogin {
+    HostLogin {
+        conversation: [number; 16],
+        remote_host: Some("192.0.2.7".into()),
+        ..login(bench)
+    }
+}
+
+fn open_from(
+    bench: &Bench,
+    key: [u8; 32],
+    login: &HostLogin,
+    device: Option<&DeviceClaim>,
+) -> Vec<FromServer> {
+    let host = bench.store.host_by_key(&key, clock()).unwrap();
+    begin(bench.services(), key, host, login, device)
+        .unwrap()
+        .said
+}
+
+fn type_at(bench: &Bench, login: &HostLogin, typed: &str) -> Vec<FromServer> {
+    let answer = HostAnswer {
+        conversation: login.conversation,
+        number: 1,
+        deadline: 15_000,
+        answer: Some(Secret::from(typed)),
+    };
+    let spoken = go_on(bench.services(), &Seats::default(), KEY, None, &answer);
+    spoken.unwrap().said
+}
+
+/// A server that trusts devices, on which a code with a `+` was typed on the first host at a login with this claim.
+fn trusting(settings: &[(&str, &str)], claim: &DeviceClaim) -> Bench {
+    let bench = by_token();
+    bench.policy(&[("trust.remote", "30d"), ("trust.console", "30d")]);
+    bench.policy(settings);
+    let login = from_address(&bench, 20);
+    let said = open_from(&bench, KEY, &login, Some(claim));
+    assert!(prompt(&said).contains("+ at its end: trust "), "{said:?}");
+    let said = type_at(&bench, &login, &format!("{}+", TOKEN_CODES[0]));
+    assert_eq!(verdict(&said), Some(wire::Verdict::Passed));
+    let tells = |message: &FromServer| matches!(message, FromServer::Info(text) if text.expose().contains("asked for here until"));
+    assert!(said.iter().any(tells), "{said:?}");
+    bench
+}
+
+#[test]
+fn a_device_that_a_code_made_trusted_stands_in_for_a_code_on_that_host_alone() {
+    let bench = trusting(&[], &claim());
+    let again = from_address(&bench, 21);
+    let said = open_from(&bench, KEY, &again, Some(&claim()));
+    assert_eq!(verdict(&said), Some(wire::Verdict::Trusted), "{said:?}");
+    assert_eq!(passes(&bench), 2);
+    // The host did not get the reply.
+    let sent_again = HostLogin {
+        is_again: true,
+        ..again
+    };
+    let said = open_from(&bench, KEY, &sent_again, Some(&claim()));
+    assert_eq!(verdict(&said), Some(wire::Verdict::Trusted));
+    assert_eq!(passes(&bench), 2);
+    let elsewhere = from_address(&bench, 22);
+    let said = open_from(&bench, OTHER_KEY, &elsewhere, Some(&claim()));
+    assert!(prompt(&said).contains("code"), "{said:?}");
+    // A host of the build before says nothing of devices.
+    let said = open_from(&bench, KEY, &from_address(&bench, 23), None);
+    assert!(prompt(&said).contains("code"), "{said:?}");
+    let user = (&bench.store, &bench.alice);
+    let revoked = user
+        .0
+        .revoke_all_devices(Some(user.1), &bench.origin, clock());
+    assert_eq!(revoked.unwrap(), 1);
+    let said = open_from(&bench, KEY, &from_address(&bench, 24), Some(&claim()));
+    assert!(prompt(&said).contains("code"), "{said:?}");
+}
+
+#[test]
+fn a_key_is_trusted_on_all_hosts_only_where_the_policy_and_both_hosts_let_it() {
+    let key = DeviceClaim {
+        ssh_auth_info: Some(LAPTOP.into()),
+        ..claim()
+    };
+    let local_password = DeviceClaim {
+        password: Some([7; 32]),
+        ..key.clone()
+    };
+    let stricter = DeviceClaim {
+        is_for_fleet: false,
+        ..key.clone()
+    };
+    let scope = [("trust.scope", "fleet")];
+    for (settings, on_the_first, on_the_second, expected) in [
+        (&scope[..], &key, &key, true),
+        (&[], &key, &key, false),
+        (&scope, &stricter, &key, false),
+        (&scope, &key, &stricter, false),
+        (&scope, &local_password, &local_password, false),
+        (&scope, &claim(), &claim(), false),
+    ] {
+        let bench = trusting(settings, on_the_first);
+        let login = from_address(&bench, 21);
+        let said = open_from(&bench, OTHER_KEY, &login, Some(on_the_second));
+        let is_trusted = verdict(&said) == Some(wire::Verdict::Passed);
+        assert_eq!(
+            is_trusted, expected,
+            "{settings:?} {on_the_first:?} {said:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_trusted_without_the_first_factor_root_the_policy_or_beyond_what_the_host_allows() {
+    let bench = trusting(&[], &claim());
+    let login = |number| from_address(&bench, number);
+    let unproved = HostLogin {
+        first_factor: wire::FirstFactor::Unknown,
+        ..login(30)
+    };
+    let of_a_user = HostLogin {
+        asked_by: bench.alice.uid,
+        ..login(31)
+    };
+    let appended = HostLogin {
+        behind_password: true,
+        ..login(32)
+    };
+    // After a key alone: nothing was asked.
+    let bare = HostLogin {
+        is_account: true,
+        cannot_answer: true,
+        ..login(33)
+    };
+    for claimed in [unproved, of_a_user, appended, bare] {
+        let said = open_from(&bench, KEY, &claimed, Some(&claim()));
+        let lets_in = [Some(wire::Verdict::Trusted), Some(wire::Verdict::Passed)];
+        assert!(!lets_in.contains(&verdict(&said)), "{claimed:?} {said:?}");
+    }
+    let briefly = DeviceClaim {
+        at_most: 60,
+        ..claim()
+    };
+    pass(60);
+    let said = open_from(&bench, KEY, &login(34), Some(&briefly));
+    assert!(prompt(&said).contains("for 1 minute"), "{said:?}");
+    let said = open_from(&bench, KEY, &login(35), Some(&claim()));
+    assert_eq!(verdict(&said), Some(wire::Verdict::Trusted));
+    bench.policy(&[("trust.remote", "0")]);
+    let said = open_from(&bench, KEY, &login(36), Some(&claim()));
+    assert!(!prompt(&said).contains('+'), "{said:?}");
+}
+
+#[test]
+fn a_code_that_was_asked_for_is_verified_although_the_device_is_trusted_meanwhile() {
+    let bench = by_token();
+    bench.policy(&[("trust.remote", "30d")]);
+    let (first, second) = (from_address(&bench, 20), from_address(&bench, 21));
+    open_from(&bench, KEY, &first, Some(&claim()));
+    open_from(&bench, KEY, &second, Some(&claim()));
+    let said = type_at(&bench, &first, &format!("{}+", TOKEN_CODES[0]));
+    assert_eq!(verdict(&said), Some(wire::Verdict::Passed));
+    let said = type_at(&bench, &second, "000000");
+    assert!(prompt(&said).contains("Wrong code"), "{said:?}");
+}
+
+#[test]
+fn what_is_on_record_of_a_login_reads_back_and_the_build_before_reads_it_too() {
+    let bench = by_token();
+    let login = from_address(&bench, 20);
+    let device = Some(DeviceClaim {
+        password: Some([7; 32]),
+        ..claim()
+    });
+    let described = Described {
+        login: login.clone(),
+        device,
+    };
+    let text = to_text(&described).unwrap();
+    assert_eq!(from_text::<Described>(&text).unwrap(), described);
+    assert_eq!(from_text::<HostLogin>(&text).unwrap(), login);
+    let of_before = to_text(&login).unwrap();
+    assert_eq!(from_text::<Described>(&of_before).unwrap().device, None);
 }
