@@ -1,7 +1,7 @@
 //! A joined host's end: a server that answers is found, and connections are kept for the next login.
 //!
-//! A server may take two seconds to accept a login or an answer, then the next one is asked. One that failed is asked last for
-//! half a minute. A conversation goes on with any server: one that dies in it costs nobody their login, and neither does one that
+//! A server may take two seconds to accept a login or an answer, then the next one is asked. The last one to ask has all the time
+//! of the login. One that failed is asked last for half a minute. A conversation goes on with any server: one that dies in it costs nobody their login, and neither does one that
 //! cannot decide, because it has lost the database or its clock is off.
 
 mod conversation;
@@ -25,8 +25,11 @@ use crate::stream::{self, ToServer};
 use crate::token::Address;
 use crate::wire::{ConversationId, DeviceClaim, HostLogin, HostRequest};
 
-/// How long a server may take to accept a login, connecting included.
+/// How long a server may take to accept a login, connecting included, as long as there is another one to try.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the last one to try may take to be reached. Once it is, it has all the time of the login: nothing is won by giving up
+/// on a server that is busy, as the only one is after a restart, when all hosts come at once.
+const LAST_TIMEOUT: Duration = Duration::from_secs(5);
 /// For how long a server that failed is asked last.
 const COOLDOWN: Duration = Duration::from_secs(30);
 /// How long a connection is kept without a login. Firewalls forget one after four minutes or more.
@@ -54,6 +57,41 @@ struct Idle {
     server: usize,
     link: ToServer,
     since: Instant,
+}
+
+/// How long a host waits for a server.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For the reply.
+    left: Duration,
+    /// Until it accepts what is sent on a connection that was kept. The server may have closed that meanwhile. Or a firewall has
+    /// forgotten it and all others, and nobody answers: then half of the time is left for a new one.
+    idle: Instant,
+    /// Until a new connection is there.
+    reached: Instant,
+    /// Until the server accepts what is sent on that.
+    accepted: Instant,
+}
+
+impl Patience {
+    /// At `now`, if all must be over by `deadline`.
+    fn at(now: Instant, deadline: Instant, is_last: bool) -> Self {
+        let within = |time| deadline.min(now + time);
+        Self {
+            left: deadline.saturating_duration_since(now),
+            idle: within(SERVER_TIMEOUT / 2),
+            reached: within(if is_last {
+                LAST_TIMEOUT
+            } else {
+                SERVER_TIMEOUT
+            }),
+            accepted: if is_last {
+                deadline
+            } else {
+                within(SERVER_TIMEOUT)
+            },
+        }
+    }
 }
 
 /// No server has accepted a login; why, for each of them.
@@ -123,16 +161,16 @@ impl Servers {
     ) -> Result<Conversation<'_>, Unreached> {
         let mut failures = Vec::new();
         let order = self.order(Instant::now()).into_iter();
-        for server in order.filter(|server| !except.contains(server)) {
+        let mut order = order.filter(|server| !except.contains(server)).peekable();
+        while let Some(server) = order.next() {
             let address = &self.addresses[server];
             let now = Instant::now();
             if now >= deadline {
                 failures.push(format!("{address}: no time is left"));
                 continue;
             }
-            let until = deadline.min(now + SERVER_TIMEOUT);
-            let left = deadline.saturating_duration_since(now);
-            match self.deliver_at(server, last, &mut is_again, left, until) {
+            let patience = Patience::at(now, deadline, order.peek().is_none());
+            match self.deliver_at(server, last, &mut is_again, patience) {
                 Ok(conversation) => {
                     self.lock().failed[server] = None;
                     return Ok(conversation);
@@ -165,22 +203,24 @@ impl Servers {
         server: usize,
         last: &Last,
         is_again: &mut bool,
-        left: Duration,
-        until: Instant,
+        patience: Patience,
     ) -> Result<Conversation<'_>, ConnectionError> {
+        let Patience {
+            left,
+            idle,
+            reached,
+            accepted,
+        } = patience;
         if let Some(link) = self.take_idle(server) {
-            // The server may have closed it meanwhile. Or a firewall has forgotten it and all others, and nobody answers: then half
-            // of the time is left for a new one.
-            let now = Instant::now();
-            let half = now + until.saturating_duration_since(now) / 2;
-            if let Ok(conversation) = self.begin(server, link, last, is_again, left, half) {
+            if let Ok(conversation) = self.begin(server, link, last, is_again, left, idle) {
                 return Ok(conversation);
             }
             self.lock().idle.retain(|idle| idle.server != server);
         }
-        let link =
-            connect(&self.config, &self.addresses[server], until).map_err(CodecError::from)?;
-        self.begin(server, link, last, is_again, left, until)
+        let address = &self.addresses[server];
+        let link = connect_in(&self.config, address, reached, accepted);
+        let link = link.map_err(CodecError::from)?;
+        self.begin(server, link, last, is_again, left, accepted)
     }
 
     fn take_idle(&self, server: usize) -> Option<ToServer> {
@@ -227,7 +267,17 @@ pub fn connect(
     server: &Address,
     deadline: Instant,
 ) -> io::Result<ToServer> {
-    let socket = connect_to_any(&look_up(server, deadline)?, deadline)?;
+    connect_in(config, server, deadline, deadline)
+}
+
+/// The same, with less time to reach it.
+fn connect_in(
+    config: &Arc<ClientConfig>,
+    server: &Address,
+    reached: Instant,
+    deadline: Instant,
+) -> io::Result<ToServer> {
+    let socket = connect_to_any(&look_up(server, reached)?, reached)?;
     stream::connect(config.clone(), &server.name, socket, deadline)
 }
 

@@ -253,8 +253,8 @@ mod tests {
             statements,
             round_trips,
         };
-        assert_eq!(begun, traffic(14, 3));
-        assert_eq!(answered, traffic(24, 3));
+        assert_eq!(begun, traffic(7, 3));
+        assert_eq!(answered, traffic(14, 3));
     }
 
     #[test]

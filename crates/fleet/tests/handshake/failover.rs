@@ -69,6 +69,29 @@ fn logins_share_a_connection_and_a_server_that_is_gone_is_passed_over() {
 }
 
 #[test]
+fn a_busy_server_that_is_the_only_one_is_waited_for() {
+    let fleet = make_fleet(now()).unwrap();
+    let (server, host) = (server_of(&fleet, now()), host_of(&fleet, now()));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = Address {
+        name: "localhost".to_owned(),
+        port: listener.local_addr().unwrap().port(),
+    };
+    // What serves it begins when another server would have been asked for a second already. A connection waits in the kernel.
+    let begun = Instant::now();
+    let config = server_config(&fleet, &server, &fleet);
+    let serving = thread::spawn(move || {
+        thread::sleep(Duration::from_secs(3));
+        refuse(listener, config, 1).join().unwrap()
+    });
+    let servers = Servers::new(host_config(&fleet, &host), vec![address]);
+    let mut conversation = servers.open(&HostLogin::default(), begun + TIME).unwrap();
+    let message = conversation.receive(begun + TIME).unwrap();
+    assert!(matches!(message, FromServer::Done { .. }), "{message:?}");
+    assert_eq!(serving.join().unwrap(), 1);
+}
+
+#[test]
 fn without_a_server_the_reason_is_given_for_each() {
     let fleet = make_fleet(now()).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

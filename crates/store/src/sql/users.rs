@@ -278,8 +278,8 @@ pub(crate) fn set_passed(
             db.execute(sql, values![id, now, event]).map(drop)
         }
         LoggedAs::Last => {
-            let sql = "UPDATE user SET passed_at = ?2,
-                           passed_event = currval(pg_get_serial_sequence('new_event', 'id')) WHERE id = ?1";
+            // To look for the sequence by its column takes longer than all the rest.
+            let sql = "UPDATE user SET passed_at = ?2, passed_event = currval('new_event_id_seq') WHERE id = ?1";
             db.execute_later(sql, values![id, now])
         }
     }

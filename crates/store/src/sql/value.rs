@@ -3,6 +3,7 @@
 use rusqlite::types::ValueRef;
 use twofa_core::Timestamp;
 
+use super::postgres::combined::Found;
 use crate::error::StoreError;
 
 /// A parameter of a statement, or what stands in a column of a row. Booleans are 0 and 1.
@@ -110,7 +111,7 @@ pub(crate) struct Row<'r>(EngineRow<'r>);
 
 enum EngineRow<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
-    Postgres(&'r tokio_postgres::Row),
+    Postgres(&'r Found),
 }
 
 impl<'r> Row<'r> {
@@ -118,7 +119,7 @@ impl<'r> Row<'r> {
         Self(EngineRow::Sqlite(row))
     }
 
-    pub(super) const fn postgres(row: &'r tokio_postgres::Row) -> Self {
+    pub(super) const fn postgres(row: &'r Found) -> Self {
         Self(EngineRow::Postgres(row))
     }
 
@@ -136,7 +137,7 @@ impl<'r> Row<'r> {
     pub(crate) fn value(&self, index: usize) -> Result<Value<'r>, StoreError> {
         match self.0 {
             EngineRow::Sqlite(row) => Ok(row.get_ref(index)?.into()),
-            EngineRow::Postgres(row) => Ok(row.try_get(index)?),
+            EngineRow::Postgres(row) => row.value(index),
         }
     }
 
@@ -144,11 +145,7 @@ impl<'r> Row<'r> {
     pub(crate) fn index(&self, column: &str) -> Result<usize, StoreError> {
         match self.0 {
             EngineRow::Sqlite(row) => Ok(row.as_ref().column_index(column)?),
-            EngineRow::Postgres(row) => row
-                .columns()
-                .iter()
-                .position(|found| found.name() == column)
-                .ok_or_else(StoreError::wrong_type),
+            EngineRow::Postgres(row) => row.index(column).ok_or_else(StoreError::wrong_type),
         }
     }
 }

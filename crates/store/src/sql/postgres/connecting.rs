@@ -39,7 +39,10 @@ pub(super) async fn open(
 ) -> Result<Client, StoreError> {
     let pooled = config(address, host)?;
     let mut direct = pooled.clone();
-    direct.options(format!("-c twofa.direct={DIRECT}"));
+    // A statement is planned once, not each time for its values: they decide nothing about how a row is looked up by its key.
+    direct.options(format!(
+        "-c twofa.direct={DIRECT} -c plan_cache_mode=force_generic_plan"
+    ));
     match connect(address, host, &direct, has_warned).await {
         Err(StoreError::Unreachable(why)) if why.contains(NOT_PASSED_ON) => {
             connect(address, host, &pooled, has_warned).await

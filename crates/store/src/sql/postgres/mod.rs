@@ -8,6 +8,7 @@
 //! had succeeded. A connection on which a deadline passes is thrown away instead, and what was to be done counts as refused.
 
 pub(crate) mod address;
+pub(crate) mod combined;
 mod connecting;
 pub(crate) mod fitness;
 pub(crate) mod marks;

@@ -9,6 +9,7 @@ use std::task::Poll;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, Row};
 
+use super::combined::Found;
 use super::statement::Compiled;
 use crate::error::StoreError;
 use crate::sql::ahead::{Ahead, OwnedValues};
@@ -51,7 +52,7 @@ pub(super) async fn all(mut sent: Vec<Sent<'_>>) -> Vec<Result<Vec<Row>, Error>>
 }
 
 /// The rows that answer a query.
-type Answer = Result<Vec<Row>, StoreError>;
+pub(super) type Answer = Result<Vec<Found>, StoreError>;
 
 /// What was asked with the beginning of a transaction, until the transaction asks it or writes.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! One connection to PostgreSQL, used by one thread at a time. Each call blocks, and none for longer than its deadline.
-//! [`transaction`] begins and ends what statements run in.
+//! [`transaction`] begins and ends what statements run in; [`questions`] are what is asked with the beginning.
 
+mod questions;
 mod transaction;
 
 use std::cell::{Cell, RefCell};
@@ -12,12 +13,13 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
-use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
+use self::questions::{Texts, Together};
 use super::address::{Address, Host};
+use super::combined::Found;
 use super::connecting;
-use super::fitness::{QUESTION, check_durability};
+use super::fitness::check_durability;
 use super::pipeline::{Answers, Later, Sent, Traffic, all, failing_if_nothing_changes};
 use super::statement::Compiled;
 use super::translate::translate;
@@ -44,6 +46,8 @@ pub(crate) struct Session {
     is_pooled: Cell<bool>,
     /// By text, for each [`Form`].
     statements: [RefCell<HashMap<String, Compiled>>; 4],
+    /// Queries that are one statement, by their texts.
+    together: RefCell<HashMap<Texts, Arc<Together>>>,
     /// What was asked with the beginning of the transaction.
     answers: Answers,
     /// The version of the rules at the beginning of the transaction; `None`: it was not asked for.
@@ -107,6 +111,7 @@ impl Session {
             host: host.to_string(),
             statements: Default::default(),
             is_pooled: Cell::new(true),
+            together: RefCell::default(),
             answers: Answers::default(),
             rules_version: Cell::new(None),
             later: RefCell::default(),
@@ -156,17 +161,6 @@ impl Session {
     /// Whether another transaction can begin.
     pub(super) fn is_usable(&self) -> bool {
         !self.is_broken.get() && !self.is_in_transaction.get() && !self.client.is_closed()
-    }
-
-    /// What is asked with the beginning of each transaction, and therefore compiled before it.
-    fn question(&self) -> Result<Compiled, StoreError> {
-        if !self.is_pooled.get() {
-            return self.prepared(Sql::from(QUESTION), Form::Plain);
-        }
-        Ok(Compiled::EachTime {
-            text: translate(QUESTION),
-            types: vec![Type::INT8, Type::BYTEA, Type::INT8],
-        })
     }
 
     /// Runs statements without parameters.
@@ -224,7 +218,11 @@ impl Session {
     }
 
     /// All rows of a query.
-    pub(crate) fn query(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub(crate) fn query(
+        &self,
+        sql: Sql<'_>,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Found>, StoreError> {
         if let Some(answer) = self.answers.take(sql, values) {
             return answer;
         }
@@ -235,7 +233,8 @@ impl Session {
         self.send_later(None)?;
         let statement = self.form(sql)?;
         self.count(1, true);
-        self.call(statement.query(&self.client, values))
+        let rows = self.call(statement.query(&self.client, values))?;
+        Ok(rows.into_iter().map(Found::Whole).collect())
     }
 
     /// Passes the rows of a query to `each`, until that returns `false`, a few hundred in memory at a time.
@@ -243,7 +242,7 @@ impl Session {
         &self,
         sql: Sql<'_>,
         values: &[Value<'_>],
-        mut each: impl FnMut(&Row) -> Result<bool, StoreError>,
+        mut each: impl FnMut(&Found) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let text = format!("DECLARE \"rows\" NO SCROLL CURSOR FOR {}", sql.postgres().0);
         self.execute(Sql::from(&text), values)?;
@@ -252,12 +251,13 @@ impl Session {
             // Compiled each time, because its columns are those of the cursor.
             self.count(1, true);
             let rows = self.call(self.client.query_typed(&fetch, &[]))?;
-            for row in &rows {
-                if !each(row)? {
+            let is_last = rows.len() < FETCHED;
+            for row in rows {
+                if !each(&Found::Whole(row))? {
                     break 'fetched;
                 }
             }
-            if rows.len() < FETCHED {
+            if is_last {
                 break;
             }
         }

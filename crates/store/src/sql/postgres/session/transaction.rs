@@ -24,32 +24,33 @@ impl Session {
         demands: &Demands,
         ahead: &[Ahead],
     ) -> Result<Found, StoreError> {
-        let question = self.question()?;
         // Nothing after one that must be asked later: what is locked comes first.
         let ahead = ahead.iter().take_while(|ahead| self.is_ready(ahead.sql()));
         let ahead: Vec<_> = ahead.cloned().collect();
-        let asked = ahead.iter().map(|ahead| self.form(ahead.sql()));
-        let asked: Vec<_> = asked.collect::<Result<_, _>>()?;
+        let asked = self.questions(&ahead)?;
         self.forget_transaction();
         let before = demands.clock.map(|clock| clock());
         let answers = demands.with_parameters(|values| {
-            let asked = asked.iter().zip(&ahead);
-            let asked = asked.map(|(statement, ahead)| self.sent(statement, ahead.values()));
-            let first = [
-                self.sent_batch(begin),
-                self.sent(&question, values.to_vec()),
-            ];
-            self.run_all(first.into_iter().chain(asked).collect())
+            let begin = self.sent_batch(begin);
+            let asked = asked.iter().map(|asked| self.sent_question(asked, values));
+            self.run_all([begin].into_iter().chain(asked).collect())
         })?;
         let mut answers = answers.into_iter().map(|answer| self.outcome(answer));
-        let mut next = || answers.next().unwrap_or(Err(StoreError::Unanswered));
-        next()?;
-        let rows = next()?;
-        let row = rows.first().ok_or(StoreError::ReadOnly)?;
-        let found = demands.check(row, before)?;
-        self.rules_version.set(Some(row.try_get("rules_version")?));
-        self.answers.set(ahead.into_iter().zip(answers).collect());
-        Ok(found)
+        answers.next().unwrap_or(Err(StoreError::Unanswered))?;
+        let (mut found, mut known) = (None, Vec::new());
+        for (asked, rows) in asked.iter().zip(answers) {
+            if asked.is_about_fitness {
+                let rows = rows?;
+                let row = rows.first().ok_or(StoreError::ReadOnly)?;
+                found = Some(demands.check(row, before)?);
+                self.rules_version.set(Some(row.try_get("rules_version")?));
+                known.extend(asked.answers(Ok(rows)));
+            } else {
+                known.extend(asked.answers(rows));
+            }
+        }
+        self.answers.set(known);
+        found.ok_or(StoreError::Unanswered)
     }
 
     fn forget_transaction(&self) {
