@@ -254,7 +254,7 @@ mod tests {
             round_trips,
         };
         assert_eq!(begun, traffic(7, 3));
-        assert_eq!(answered, traffic(14, 3));
+        assert_eq!(answered, traffic(13, 3));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! nothing is asked in one statement as far as possible, but after what locks: of a statement that waits for a lock, the rest
 //! may have been read before.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -116,10 +117,8 @@ impl Session {
         } else {
             ("SELECT", 0)
         };
-        let mut columns = Vec::new();
-        for query in queries {
-            columns.push(combined::columns(&self.form(query.sql())?));
-        }
+        let columns = queries.iter().map(|query| self.columns(query.sql()));
+        let columns = columns.collect::<Result<_, _>>()?;
         let numbered = queries
             .iter()
             .map(|query| (query.sql(), query.values().len()));
@@ -131,6 +130,20 @@ impl Session {
         });
         self.together.borrow_mut().insert(texts, together.clone());
         Ok(together)
+    }
+
+    /// The names of the columns of a query. They follow from its text, so that it is compiled by itself once in this process, and
+    /// not on each connection.
+    fn columns(&self, sql: Sql<'static>) -> Result<Arc<[String]>, StoreError> {
+        static KNOWN: Mutex<BTreeMap<&str, Arc<[String]>>> = Mutex::new(BTreeMap::new());
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let (text, _) = sql.postgres();
+        if let Some(columns) = known().get(text) {
+            return Ok(columns.clone());
+        }
+        let columns = combined::columns(&self.form(sql)?);
+        known().insert(text, columns.clone());
+        Ok(columns)
     }
 
     /// Sends it; `fitness` are the parameters of [`QUESTION`].
