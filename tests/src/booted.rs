@@ -110,6 +110,11 @@ impl Booted {
         self.run(START).ok();
     }
 
+    /// The host's process id of the system's process 1.
+    pub(crate) const fn init(&self) -> u32 {
+        self.init
+    }
+
     /// Runs a shell command as root.
     #[must_use = "a command that failed is only noticed by ok()"]
     pub fn run(&self, command: &str) -> Output {

@@ -1,8 +1,11 @@
-//! A fleet of two servers over one PostgreSQL database. [`failures`] is what becomes of logins when one of them fails.
+//! A fleet of two servers over one PostgreSQL database. [`failures`] is what becomes of logins when one of them fails,
+//! [`rotation`] when the sealing key is replaced, and [`booted`] when systemd runs the server.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+mod booted;
 mod failures;
+mod rotation;
 
 use twofa_e2e::{Authenticator, Cable, FIRST_FACTOR, Machine, Output, Terminal, password_of};
 
@@ -105,16 +108,21 @@ fn add_second(first: &Machine, second: &Machine) {
     start(second);
 }
 
-/// A host with a cable to each server, which has joined.
-fn host<'a>(first: &'a Machine, second: &'a Machine) -> (Machine, [Cable<'a>; 2]) {
+/// A machine that can be a host.
+fn future_host() -> Machine {
     let stack = format!("{FIRST_FACTOR}auth required pam_twofa.so\n");
-    let host = Machine::new()
+    Machine::new()
         .policy("optional")
         .user("alice")
         .user("bob")
         .pam("testapp", &stack)
         .with_sshd()
-        .build();
+        .build()
+}
+
+/// A host with a cable to each server, which has joined.
+fn host<'a>(first: &'a Machine, second: &'a Machine) -> (Machine, [Cable<'a>; 2]) {
+    let host = future_host();
     let cables = [
         first.connect(&host, "one", "10.78.1.1/24", "10.78.1.2/24"),
         second.connect(&host, "two", "10.78.2.1/24", "10.78.2.2/24"),

@@ -125,10 +125,13 @@ fn join(arguments: &JoinArguments) -> Result<(), CommandError> {
     let admission = ask_to_join_as_server(&token)?;
     let kept = become_server(&token, &admission)?;
     // From here on as the service.
-    let servers = client::open()?.servers()?;
+    let admin = client::open()?;
+    let servers = admin.servers()?;
     if !servers.iter().any(|server| server.id == admission.id) {
         return Err(FleetError::OtherDatabase.into());
     }
+    // Notes which sealing keys are here: a rotation that waits for them can go on at once.
+    admin.key_rotation()?;
     let kept = kept.as_deref();
     Ok(write!(
         io::stdout(),
