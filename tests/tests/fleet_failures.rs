@@ -127,6 +127,22 @@ fn without_the_standby_nobody_gets_in_and_is_told_so_and_the_console_works() {
     // The commit that was waiting is there by now: that code was used.
     assert_used(log_in(&web1, &code));
     assert_in(log_in(&web1, &codes.next().unwrap()));
+    demands_a_standby(&server, primary, &web1, &codes.next().unwrap());
+}
+
+/// The policy demands a standby, and the database waits for none: the server lets nobody in, until the policy is changed.
+fn demands_a_standby(server: &Machine, primary: Postgres<'_>, web1: &Machine, code: &str) {
+    let set = |value: &str| server.run(&format!("twofa policy set fleet.durability={value} --yes"));
+    set("replicated").ok();
+    primary.set("synchronous_standby_names = ''");
+    let screen = assert_refused(web1.terminal(LOGIN));
+    assert!(screen.contains("cannot be checked"), "{screen}");
+    server.wait_until(
+        "grep -q 'no synchronous standby, and the policy says fleet.durability=replicated' /var/log/twofad-server.log",
+    );
+    set("local").ok();
+    wait_until_served(primary);
+    assert_in(log_in(web1, code));
 }
 
 /// Locks the rows of all people.
@@ -238,6 +254,75 @@ fn a_server_that_is_killed_between_commit_and_answer_lets_nobody_in_and_nobody_t
     server.start_fleet_server();
     assert_used(log_in(&web1, &code));
     assert_in(log_in(&web1, &codes.next().unwrap()));
+}
+
+/// What a database can be that is not the fleet's: how it becomes that, how the fleet's again, and what the server says.
+const OTHERS: [[&str; 3]; 3] = [
+    [
+        "ALTER TABLE twofa_schema RENAME TO other",
+        "ALTER TABLE other RENAME TO twofa_schema",
+        "it is empty, or a database of another program",
+    ],
+    [
+        "UPDATE twofa_schema SET version = version + 1000, oldest = oldest + 1000",
+        "UPDATE twofa_schema SET version = version - 1000, oldest = oldest - 1000",
+        "was written by a newer twofa",
+    ],
+    [
+        "UPDATE twofa_schema SET version = version - 1",
+        "UPDATE twofa_schema SET version = version + 1",
+        "its tables are those of an older twofa: run 'twofa store upgrade' on one server",
+    ],
+];
+/// Puts a table that each login writes to on a disk that is full.
+const FILL: [&str; 3] = [
+    "CREATE TABLESPACE small LOCATION '/run/small'",
+    "ALTER TABLE new_event SET TABLESPACE small",
+    // Of a table without a page, each row needs one.
+    "TRUNCATE new_event",
+];
+
+#[test]
+fn with_a_database_that_is_not_the_fleet_s_or_whose_disk_is_full_a_server_lets_nobody_in_and_says_why()
+ {
+    let (server, mut codes) = server();
+    server.broker().terminate();
+    let primary = server.postgres("/run/db1");
+    let address = Postgres::address(&[primary]);
+    server
+        .run(&format!("twofa store move --to '{address}'"))
+        .ok();
+    server.become_fleet_server();
+    let web1 = host();
+    let _cable = server.take_in(&web1, "web1", 1);
+    let says = |words: &str| {
+        server.wait_until(&format!("grep -q \"{words}\" /var/log/twofad-server.log"));
+    };
+    for [harm, undo, words] in OTHERS {
+        server.kill_fleet_server();
+        primary.query(harm);
+        server.start_fleet_server();
+        let screen = assert_refused(web1.terminal(LOGIN));
+        assert!(screen.contains("cannot be checked"), "{words}: {screen}");
+        says(words);
+        primary.query(undo);
+        wait_until_served(primary);
+    }
+
+    let code = codes.next().unwrap();
+    server
+        .run("mkdir /run/small && mount -t tmpfs -o size=1m small /run/small && chown postgres /run/small")
+        .ok();
+    for sql in FILL {
+        primary.query(sql);
+    }
+    let mut terminal = at_the_prompt(&web1);
+    server.run("head -c 2M /dev/zero >/run/small/fill").fails();
+    terminal.type_line(&code);
+    assert_refused(terminal);
+    web1.wait_for_log("the disk with the store is full");
+    server.run("rm /run/small/fill").ok();
+    assert_in(log_in(&web1, &code));
 }
 
 /// People with HOTP tokens, each of whose codes is typed on two hosts at once.
