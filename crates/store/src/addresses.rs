@@ -59,13 +59,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.change(origin, now, |tx| {
+            tx.answer_changes(account)?;
             tx.unchanged(account, expected)?;
             let none = NewAddress {
                 channel,
                 address: None,
                 attestation: None,
             };
-            Ok(!tx.set_addresses(account, &[none])?.is_empty())
+            let is_removed = !tx.set_addresses(account, &[none])?.is_empty();
+            tx.answer_has_changed()?;
+            Ok(is_removed)
         })
     }
 }

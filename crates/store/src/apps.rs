@@ -68,6 +68,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.change(origin, now, |tx| {
+            tx.answer_changes(account)?;
             let user = tx.unchanged(account, expected)?;
             if !apps::delete(tx.db, user, label)? {
                 return Ok(false);
@@ -76,6 +77,7 @@ impl Store {
             let label = label.to_owned();
             tx.record(Some(account), &Event::AppRemoved { label })?;
             tx.remove_what_cannot_stand_alone(account, user)?;
+            tx.answer_has_changed()?;
             Ok(true)
         })
     }

@@ -71,9 +71,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.change(origin, now, |tx| {
+            tx.answer_changes(account)?;
             let user = tx.unchanged(account, expected)?;
             users::raise_generation(tx.db, user)?;
-            tx.delete_backup_codes(account, user)
+            let were_there = tx.delete_backup_codes(account, user)?;
+            if were_there {
+                tx.answer_has_changed()?;
+            }
+            Ok(were_there)
         })
     }
 }

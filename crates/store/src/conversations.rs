@@ -103,6 +103,8 @@ pub enum AnswerVerdict {
     Proved(String),
     /// It was right, and what it confirmed is stored: the methods have this generation since.
     Enrolled(Generation),
+    /// What it proved the person for is done: a change of their record.
+    Changed,
     /// What follows from it was begun, perhaps done, and is the state of the conversation.
     Begun,
 }
@@ -438,6 +440,21 @@ impl Tx<'_> {
     ) -> Result<Generation, StoreError> {
         self.save_step(&AnswerVerdict::Enrolled(generation), None)?;
         Ok(generation)
+    }
+
+    /// Fails unless the answer may have the record of `account` changed: it is the next one, or has proved the person.
+    pub(crate) fn answer_changes(&self, account: &Account) -> Result<(), StoreError> {
+        self.lock_answer(account, |verdict| {
+            matches!(
+                verdict,
+                AnswerVerdict::Proved(_) | AnswerVerdict::Enrolled(_)
+            )
+        })
+    }
+
+    /// Records that it has.
+    pub(crate) fn answer_has_changed(&self) -> Result<(), StoreError> {
+        self.save_step(&AnswerVerdict::Changed, None)
     }
 
     /// Fails unless the answer may end a login of `account` in which a method was set up.

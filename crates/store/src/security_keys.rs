@@ -59,6 +59,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.change(origin, now, |tx| {
+            tx.answer_changes(account)?;
             let user = tx.unchanged(account, expected)?;
             if !security_keys::delete(tx.db, user, label)? {
                 return Ok(false);
@@ -66,6 +67,7 @@ impl Store {
             users::raise_generation(tx.db, user)?;
             let label = label.to_owned();
             tx.record(Some(account), &Event::SecurityKeyRemoved { label })?;
+            tx.answer_has_changed()?;
             Ok(true)
         })
     }

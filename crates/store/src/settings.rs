@@ -53,6 +53,7 @@ impl Store {
             })
             .collect();
         self.change(origin, now, |tx| {
+            tx.answer_changes(account)?;
             let user = tx.unchanged(account, expected)?;
             // A first method sets some of the rest; what is asked for has the last word.
             let mut events = tx.set_addresses(account, &addresses)?;
@@ -71,6 +72,7 @@ impl Store {
                 tx.record(Some(account), &change)?;
                 events.push(change);
             }
+            tx.answer_has_changed()?;
             Ok(events)
         })
     }

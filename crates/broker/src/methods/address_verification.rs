@@ -140,14 +140,13 @@ impl Enrolling<'_> {
         Ok(Step::ask(&text, At::Code(state)))
     }
 
-    /// Whether a login on a host has had a code sent that may be this one's, begun at another server: until when no other is
-    /// sent.
+    /// Whether a code was just sent for somebody on this host, perhaps for this conversation by a server that was lost: until when
+    /// no other is sent.
     fn is_sent_already(&self) -> Result<Option<Timestamp>, StoreError> {
         let Context {
             account, origin, ..
         } = self.context;
-        let is_first = origin.host.is_some() && origin.answering().is_none();
-        if !is_first || origin.as_login().is_none() {
+        if origin.host.is_none() || origin.answering().is_some() {
             return Ok(None);
         }
         let cooldown = self.context.policy().codes.cooldown.seconds();

@@ -56,15 +56,36 @@ pub fn enrol_first(
     enrolling.run(step, terminal)?.first_method()
 }
 
-/// Goes on with the setting up of a first method where it stands at `state`, with what was `typed`; `verdict` is what has become
-/// of that, if it came before.
+/// An answer at a prompt of an enrolment.
+pub struct Answered<'a> {
+    /// Where it stands.
+    pub state: EnrolmentState,
+    /// What was typed; `None`: nothing was.
+    pub typed: Option<Secret>,
+    /// What has become of that, if it came before.
+    pub verdict: Option<&'a AnswerVerdict>,
+}
+
+/// Goes on with the setting up of a first method.
 pub fn resume_first(
     context: Context<'_>,
-    state: EnrolmentState,
-    typed: Option<Secret>,
-    verdict: Option<&AnswerVerdict>,
+    answered: Answered<'_>,
     terminal: &mut dyn Terminal,
 ) -> Result<FirstMethod, EnrolmentError> {
+    resume(context, answered, terminal)?.first_method()
+}
+
+/// Goes on with an enrolment.
+pub(crate) fn resume(
+    context: Context<'_>,
+    answered: Answered<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Finished, EnrolmentError> {
+    let Answered {
+        state,
+        typed,
+        verdict,
+    } = answered;
     let EnrolmentState {
         wish,
         generation,
@@ -81,7 +102,7 @@ pub fn resume_first(
     terminal.reach(Stage::Enrolling);
     let step = enrolling.answer(at, typed, terminal)?;
     enrolling.verdict = None;
-    enrolling.run(step, terminal)?.first_method()
+    enrolling.run(step, terminal)
 }
 
 /// Verifies an address that is on file, by a code that is sent there. Of two addresses the person chooses one.
@@ -90,7 +111,7 @@ pub fn prove_by_address_on_file(
     intro: &str,
     terminal: &mut dyn Terminal,
 ) -> Result<(Channel, Verified), EnrolmentError> {
-    let mut enrolling = Enrolling::new(context, Wish::Address);
+    let mut enrolling = Enrolling::new(context, Wish::Proof);
     let step = enrolling.begin_on_file(intro, terminal)?;
     enrolling.run(step, terminal)?.verified()
 }
@@ -132,7 +153,7 @@ pub(crate) fn new_backup_codes(
     let mut enrolling = Enrolling::new(context, Wish::Codes);
     let step = enrolling.begin_codes(None, terminal)?;
     let finished = enrolling.run(step, terminal)?;
-    Ok(finished.set_up == SetUp::Codes { are_kept: true })
+    Ok(finished.are_codes_kept())
 }
 
 /// What follows from the beginning, or from an answer.
@@ -152,7 +173,7 @@ pub(super) struct Ask {
 }
 
 /// What was set up.
-pub(super) struct Finished {
+pub(crate) struct Finished {
     set_up: SetUp,
     generation: Generation,
     trusts_device: bool,
@@ -186,7 +207,21 @@ impl Finished {
         })
     }
 
-    pub(super) fn verified(self) -> Result<(Channel, Verified), EnrolmentError> {
+    /// Whether backup codes are kept that were what was to be set up.
+    pub(crate) fn are_codes_kept(&self) -> bool {
+        self.set_up == SetUp::Codes { are_kept: true }
+    }
+
+    /// The label of the app that was set up.
+    pub(crate) fn label(&self) -> Option<&str> {
+        match &self.set_up {
+            SetUp::App { label } => Some(label),
+            _ => None,
+        }
+    }
+
+    /// The address that was set up.
+    pub(crate) fn verified(self) -> Result<(Channel, Verified), EnrolmentError> {
         let SetUp::Address { channel, address } = self.set_up else {
             return Err(EnrolmentError::NoMethod);
         };
@@ -405,7 +440,7 @@ impl Enrolling<'_> {
             return self.begin_chosen(messages::NOW_SET_UP, terminal);
         }
         let has_codes = self.context.user().backup_codes_left() > 0;
-        if self.wish == Wish::Address || has_codes || !allowed.contains(Method::Backup) {
+        if self.wish == Wish::Proof || has_codes || !allowed.contains(Method::Backup) {
             return Ok(self.end(set_up, trusts_device));
         }
         self.begin_codes(Some((set_up, trusts_device)), terminal)

@@ -10,7 +10,7 @@ use twofa_store::event::Proof;
 use twofa_store::{Generation, Store, StoreError};
 use zeroize::Zeroize;
 
-use crate::text::terminal::Progress;
+use crate::text::terminal::{Progress, Terminal};
 
 /// What is to be set up, or proved by setting it up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +19,8 @@ pub(super) enum Wish {
     FirstProved,
     /// A first method, at a login.
     First,
-    /// An address and nothing else.
-    Address,
+    /// A proof by an address on file, and nothing else.
+    Proof,
     /// A method, and backup codes where there are none.
     Method,
     /// Backup codes in the place of those that there are.
@@ -182,6 +182,33 @@ impl EnrolmentState {
     pub fn read(text: &str) -> Option<Self> {
         let state = text.strip_prefix(Self::MARK)?.strip_suffix('}')?;
         serde_json::from_str(state).ok()
+    }
+
+    /// The one that `terminal` goes on with, if it is one.
+    pub fn find(terminal: &dyn Terminal) -> Result<Option<Self>, StoreError> {
+        let damaged = || StoreError::Damaged("the state of an enrolment".to_owned());
+        let state = terminal.resumed().filter(|state| Self::is_one(state));
+        let state = state.map(|state| Self::read(state).ok_or_else(damaged));
+        state.transpose()
+    }
+
+    /// Whether it proves the person, and something else comes behind it.
+    pub(crate) fn is_proof(&self) -> bool {
+        self.wish == Wish::Proof
+    }
+
+    /// The channel of the address that it is about, if it is about one.
+    pub(crate) fn channel(&self) -> Option<Channel> {
+        match &self.at {
+            At::Address(address) => Some(address.channel.0),
+            At::Code(code) => Some(code.channel.0),
+            At::TextIn(_) => Some(Channel::Sms),
+            At::Codes(codes) => match codes.first.as_ref()? {
+                (SetUp::Address { channel, .. }, _) => Some(channel.0),
+                _ => None,
+            },
+            At::Choice(..) | At::App(_) => None,
+        }
     }
 
     /// Whether something was set up: then the person can have other methods than before it began.

@@ -149,7 +149,7 @@ impl Verifier<'_> {
             AnswerVerdict::Wrong(why) => *why,
             AnswerVerdict::Counted => RefusalReason::UnknownBackupCode,
             // These are verdicts on nothing that a challenge asks for.
-            AnswerVerdict::Enrolled(_) | AnswerVerdict::Begun => {
+            AnswerVerdict::Enrolled(_) | AnswerVerdict::Changed | AnswerVerdict::Begun => {
                 return Err(StoreError::AnsweredMeanwhile.into());
             }
         };

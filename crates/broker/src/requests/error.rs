@@ -18,6 +18,8 @@ pub(crate) struct RequestError {
     pub(crate) message: String,
     /// What to do next.
     pub(crate) hint: Option<String>,
+    /// The answer was given to another server of the fleet, or another answer with its number was.
+    pub(crate) is_answered_meanwhile: bool,
 }
 
 impl RequestError {
@@ -27,6 +29,7 @@ impl RequestError {
             failure,
             message: message.into(),
             hint: None,
+            is_answered_meanwhile: false,
         }
     }
 
@@ -44,6 +47,7 @@ impl From<Refusal> for RequestError {
             failure: refusal.failure,
             message: refusal.message.to_owned(),
             hint: refusal.hint.map(str::to_owned),
+            is_answered_meanwhile: false,
         }
     }
 }
@@ -63,6 +67,7 @@ impl From<StoreError> for RequestError {
             failure,
             hint: error.hint().map(str::to_owned),
             message: error.to_string(),
+            is_answered_meanwhile: matches!(error, StoreError::AnsweredMeanwhile),
         }
     }
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 use twofa_core::Account;
 use twofa_fleet::stream::ToHost;
 use twofa_fleet::tls::Shown;
-use twofa_fleet::wire::{ConversationId, HostRequest};
-use twofa_store::Host;
+use twofa_fleet::wire::ConversationId;
 
 use super::IDLE_TIMEOUT;
 use super::permits::Permit;
@@ -116,18 +115,10 @@ pub(super) struct Watcher {
 }
 
 /// What became of a connection on which something was done.
+#[allow(clippy::large_enum_variant, reason = "a worker has one at a time")]
 pub(super) enum Next {
     /// It waits for the next message.
     Wait(HostConnection),
-    /// This is to be done in a thread of its own.
-    Hold(HostConnection, Box<Held>),
     /// It has ended.
     End,
-}
-
-/// What a person on `host` does with their own record, which holds a thread.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) host: Host,
-    pub(super) request: HostRequest,
 }

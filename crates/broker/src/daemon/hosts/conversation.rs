@@ -1,6 +1,5 @@
 //! The conversations of one host on one connection. With each message the host's row is looked at: one that was removed, or
-//! whose certificate has ended, is refused at once. What a message means is found in [`turns`]; what takes a thread of its own
-//! from its beginning to its end is [`held`](super::held).
+//! whose certificate has ended, is refused at once. What a message means is found in [`turns`] and [`own_turns`].
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +11,14 @@ use twofa_proto::codec::CodecError;
 use twofa_proto::state::State;
 use twofa_store::{StoreError, deadline as store_deadline};
 
-use super::connection::{Asking, Held, HostConnection, MESSAGE_TIMEOUT, Next};
+use super::connection::{Asking, HostConnection, MESSAGE_TIMEOUT, Next};
+use super::opened::Opened;
+use super::own_turns;
 use super::permits::Purpose;
 use super::replies::{refuse, refuse_host, send};
 use super::seen::note_seen;
-use super::turns::{self, Spoken};
+use super::spoken::{Spoken, too_many};
+use super::turns;
 use super::work::{Job, Task};
 use super::{Shared, policy, watch};
 use crate::context::Services;
@@ -77,28 +79,19 @@ pub(super) fn serve(shared: &Shared, job: Job) -> Next {
         Ok(broker) => reply_to(shared, broker, link, (*key, about), &message, since),
         Err(error) => {
             let (verdict, why) = (wire::Verdict::Unavailable, error.to_string());
-            refuse(link, State::Opened, messages::UNAVAILABLE, verdict, &why)
-                .map(|()| Replied::Asked(None))
+            refuse(link, State::Opened, messages::UNAVAILABLE, verdict, &why).map(|()| None)
         }
     };
     if broker.is_ok_and(|broker| broker.store().may_have_notices()) {
         shared.notices.wake();
     }
     match served {
-        Ok(Replied::Asked(waiting)) => {
+        Ok(waiting) => {
             *asking = waiting;
             Next::Wait(connection)
         }
-        Ok(Replied::Held(held)) => Next::Hold(connection, held),
         Err(_) => Next::End,
     }
-}
-
-/// What became of a message.
-enum Replied {
-    /// This waits for an answer, if anything does.
-    Asked(Option<Asking>),
-    Held(Box<Held>),
 }
 
 /// Whether the message may come where `asking` waits for an answer.
@@ -117,7 +110,7 @@ fn time_out(link: &mut ToHost, asking: &Asking) -> Result<(), ConnectionError> {
     refuse(link, State::Asking, &text, wire::Verdict::NoAnswer, &why)
 }
 
-/// Replies to a message that came at `since`.
+/// Replies to a message that came at `since`. Returns what waits for an answer, if anything does.
 fn reply_to(
     shared: &Shared,
     broker: &Broker,
@@ -125,9 +118,11 @@ fn reply_to(
     (key, about): ([u8; 32], &mut Option<Account>),
     (message, device): &(FromHost, Option<DeviceClaim>),
     since: Instant,
-) -> Result<Replied, ConnectionError> {
-    if let FromHost::Login(login) = message {
-        *about = Some(turns::account(login));
+) -> Result<Option<Asking>, ConnectionError> {
+    match message {
+        FromHost::Login(login) => *about = Some(turns::account(login)),
+        FromHost::Own(request) => *about = Some(Opened::Own(request.clone()).account()),
+        _ => {}
     }
     let (conversation, deadline) = match message {
         FromHost::Login(login) => (login.conversation, login.deadline),
@@ -161,29 +156,20 @@ fn reply_to(
         timeout,
         progress,
     } = match replied {
-        Ok(Reply::Say(spoken)) => spoken,
-        Ok(Reply::Hold(held)) => return Ok(Replied::Held(held)),
+        Ok(spoken) => spoken,
         Err(error) => {
-            return refuse_host(link, state, &error).map(|()| Replied::Asked(None));
+            return refuse_host(link, state, &error).map(|()| None);
         }
     };
     for message in &said {
         send(link, &mut state, message)?;
     }
     let is_asking = state == State::Asking;
-    Ok(Replied::Asked(is_asking.then_some(Asking {
+    Ok(is_asking.then_some(Asking {
         conversation,
         timeout,
         progress,
-    })))
-}
-
-/// What follows from a message of a host.
-enum Reply {
-    /// This is said.
-    Say(Spoken),
-    /// This takes a thread that is held.
-    Hold(Box<Held>),
+    }))
 }
 
 fn reply(
@@ -191,12 +177,12 @@ fn reply(
     services: Services<'_>,
     (key, about): ([u8; 32], Option<&Account>),
     (message, device): (&FromHost, Option<&DeviceClaim>),
-) -> Result<Reply, StoreError> {
+) -> Result<Spoken, StoreError> {
     match message {
         FromHost::Login(login) => {
             // What is decided from is read afterwards.
             let Some(_seat) = shared.seats.wait(key, &login.user, turns::until(services)) else {
-                return Ok(Reply::Say(turns::too_many().into()));
+                return Ok(too_many().into());
             };
             let seen = login.seen.map(marks::from_the_wire);
             let account = turns::account(login);
@@ -209,20 +195,25 @@ fn reply(
                 at_hand: Some(&at_hand),
                 ..services
             };
-            turns::begin(services, key, host, login, device).map(Reply::Say)
+            turns::begin(services, key, host, login, device)
         }
         FromHost::Answer(answer) | FromHost::Resume(answer) => {
-            turns::go_on(services, &shared.seats, key, about, answer).map(Reply::Say)
+            turns::go_on(services, &shared.seats, key, about, answer)
         }
         FromHost::Own(request) => {
+            let Some(_seat) = shared
+                .seats
+                .wait(key, &request.user, turns::until(services))
+            else {
+                return Ok(too_many().into());
+            };
             let host = services.store.host_by_key(&key, services.now())?;
             check_seen(services, request.seen.as_ref())?;
             note_seen(shared, services, &host, &request.version);
-            let request = request.clone();
-            Ok(Reply::Hold(Box::new(Held { host, request })))
+            own_turns::begin(services, key, host, request)
         }
         // It is no message of a conversation.
-        FromHost::LoginFrom(..) | FromHost::Policy { .. } => Ok(Reply::Say(Vec::new().into())),
+        FromHost::LoginFrom(..) | FromHost::Policy { .. } => Ok(Vec::new().into()),
     }
 }
 

@@ -7,17 +7,18 @@
 //! do ([`mod@watch`]). What is [`loaded`] from files is followed while it serves.
 //!
 //! A connection on which nothing is being done is [`waiting`], and holds no thread: neither between two logins nor at a prompt,
-//! as the conversation itself is in the store ([`turns`]). When a message arrives, it is queued for one of a few workers
-//! ([`mod@work`]). Only what a person does with their own record is [`held`] by a thread.
+//! as the conversation itself is in the store ([`turns`], [`own_turns`]). When a message arrives, it is queued for one of a few
+//! workers ([`mod@work`]).
 
 mod altered;
 mod connection;
 mod conversation;
-mod held;
 mod itself;
 mod join;
 mod loaded;
+mod opened;
 mod own_row;
+mod own_turns;
 mod permits;
 mod policy;
 mod replies;
@@ -26,6 +27,7 @@ mod seats;
 mod seen;
 mod server_join;
 mod silence;
+mod spoken;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -173,19 +175,6 @@ fn start(shared: &Arc<Shared>) -> io::Result<()> {
 fn work(shared: &Arc<Shared>, job: Job) {
     match conversation::serve(shared, job) {
         Next::Wait(connection) => wait(shared, connection),
-        Next::Hold(connection, held) => {
-            let holding = shared.clone();
-            let started = thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn(move || {
-                    if let Some(connection) = held::hold(&holding, connection, *held) {
-                        wait(&holding, connection);
-                    }
-                });
-            if let Err(error) = started {
-                log::warn(&format!("cannot start a thread for a host: {error}"));
-            }
-        }
         Next::End => {}
     }
 }

@@ -12,10 +12,6 @@ const MAX_HANDSHAKES: usize = 64;
 const MAX_OF_A_HOST: usize = 4_096;
 /// Connections of all hosts.
 pub(super) const MAX_OF_ALL: usize = 24_576;
-/// Changes by people of their own records on one host, each of which holds a thread.
-const MAX_HELD_OF_A_HOST: usize = 16;
-/// The same of all hosts.
-const MAX_HELD: usize = 256;
 /// How often at most the log says that somebody was refused.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -26,8 +22,6 @@ pub(super) enum Purpose {
     Handshake,
     /// A connection of the host whose certificate has this key.
     Host([u8; 32]),
-    /// A change of somebody's own record on the host with this key.
-    Held([u8; 32]),
     /// A message that is being worked on.
     Deciding,
 }
@@ -45,8 +39,6 @@ struct Counts {
     handshakes: usize,
     by_host: HashMap<[u8; 32], usize>,
     of_all: usize,
-    held_by_host: HashMap<[u8; 32], usize>,
-    held: usize,
     deciding: usize,
     warned_at: Option<Instant>,
 }
@@ -59,12 +51,6 @@ pub(super) struct Permit {
 }
 
 impl Permits {
-    /// How many threads are held.
-    #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
-        self.lock().held
-    }
-
     pub(super) fn acquire(self: &Arc<Self>, purpose: Purpose) -> Option<Permit> {
         let mut counts = self.lock();
         match purpose {
@@ -78,14 +64,6 @@ impl Permits {
                 }
                 counts.by_host.insert(key, of_host + 1);
                 counts.of_all += 1;
-            }
-            Purpose::Held(key) => {
-                let of_host = counts.held_by_host.get(&key).copied().unwrap_or_default();
-                if of_host >= MAX_HELD_OF_A_HOST || counts.held >= MAX_HELD {
-                    return None;
-                }
-                counts.held_by_host.insert(key, of_host + 1);
-                counts.held += 1;
             }
         }
         Some(Permit {
@@ -140,10 +118,6 @@ impl Drop for Permit {
             Purpose::Host(key) => {
                 counts.of_all -= 1;
                 give_back(&mut counts.by_host, key);
-            }
-            Purpose::Held(key) => {
-                counts.held -= 1;
-                give_back(&mut counts.held_by_host, key);
             }
         }
     }

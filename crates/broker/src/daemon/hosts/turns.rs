@@ -6,30 +6,28 @@
 
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use twofa_core::{Account, Timestamp};
+use twofa_core::Account;
 use twofa_fleet::wire::{self, ConversationId, DeviceClaim, FromServer, HostAnswer, HostLogin};
-use twofa_proto::{Confirm, Done, Login, Prompt, Request, Verdict};
-use twofa_store::event::LoginOrigin;
+use twofa_proto::{Confirm, Done, Login, Request, Verdict};
 use twofa_store::{
-    AnswerVerdict, Answering, Conversation, Host, NewConversation, OfAnswer, Origin, Store,
-    StoreError, Turn,
+    AnswerVerdict, Answering, Conversation, Host, NewConversation, OfAnswer, Store, StoreError,
+    Turn,
 };
-use zeroize::Zeroizing;
 
+use super::opened::{Described, Opened};
+use super::own_turns;
 use super::seats::{Seat, Seats};
+use super::spoken::{
+    Spoken, Worked, end_of_prompt, from_text, origin, over, repeated, said, settled, to_text,
+    too_many, wait,
+};
 use crate::context::Services;
 use crate::identity::first_factor::FirstFactor;
 use crate::identity::relayed::{AnswerTurn, RelayedPeer};
 use crate::methods::enrolment::EnrolmentState;
 use crate::process::log;
-use crate::requests::connection::{ANSWER_TIMEOUT, ENROLMENT_TIMEOUT};
-use crate::requests::login::{
-    Exchange, RelayedLogin, Said, Served, record_given_up, serve_relayed,
-};
-use crate::text::messages::{self, log_lines, reasons};
-use crate::text::terminal::Progress;
+use crate::requests::login::{Exchange, RelayedLogin, Served, record_given_up, serve_relayed};
+use crate::text::messages::log_lines;
 
 /// How often an answer is looked up again because another server has it too.
 const READS: u32 = 5;
@@ -37,53 +35,6 @@ const READS: u32 = 5;
 const SWEPT_AT_ONCE: u32 = 500;
 /// For how long they are swept away before what else is to be done has its turn.
 const SWEEPING: Duration = Duration::from_secs(10);
-
-/// What is said in reply to a message of a host.
-#[derive(Debug)]
-pub(super) struct Spoken {
-    /// These messages, of which the last is a prompt or the end.
-    pub(super) said: Vec<FromServer>,
-    /// How long the prompt can be answered.
-    pub(super) timeout: Duration,
-    /// What has been set up.
-    pub(super) progress: Progress,
-}
-
-impl From<Vec<FromServer>> for Spoken {
-    fn from(said: Vec<FromServer>) -> Self {
-        Self::new(said, "")
-    }
-}
-
-impl Spoken {
-    /// What is said where the answer needs this `state`.
-    fn new(said: Vec<FromServer>, state: &str) -> Self {
-        let enrolment = EnrolmentState::read(state);
-        Self {
-            said,
-            timeout: timeout(state),
-            progress: enrolment.map(|it| it.progress()).unwrap_or_default(),
-        }
-    }
-}
-
-/// How long a person may take at the prompt of which `state` was kept.
-fn timeout(state: &str) -> Duration {
-    if EnrolmentState::is_one(state) {
-        ENROLMENT_TIMEOUT
-    } else {
-        ANSWER_TIMEOUT
-    }
-}
-
-/// A login as it is on record. The build before knows nothing of the device, and passes over it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Described {
-    #[serde(flatten)]
-    login: HostLogin,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    device: Option<DeviceClaim>,
-}
 
 /// A login on the host whose certificate has `key`, from this device.
 pub(super) fn begin(
@@ -93,60 +44,59 @@ pub(super) fn begin(
     login: &HostLogin,
     device: Option<&DeviceClaim>,
 ) -> Result<Spoken, StoreError> {
+    let described = Described {
+        login: login.clone(),
+        device: device.cloned(),
+    };
+    let opened = Opened::Login(Box::new(described));
     if login.is_again {
         let found = services
             .store
             .conversation(&login.conversation, &key, services.now())?;
         if let Some(found) = found {
-            return Ok(Spoken::new(repeated_login(&found, login), &found.state));
+            return Ok(repeated(&found, &opened));
         }
     }
-    let (request, account) = read(login);
-    let Some(relayed) = relayed(&request, &account, login) else {
-        return Ok(over().into());
-    };
-    let relayed = RelayedLogin { device, ..relayed };
     let id = host.id.clone();
     let peer = RelayedPeer::new(host, key, login.asked_by);
-    let mut exchange = Exchange::default();
-    let done = match serve_relayed(services, &peer, relayed, &mut exchange) {
-        Served::Asked => None,
-        Served::Done(done) | Served::Failed(done) => Some(done),
-        Served::AnsweredMeanwhile => return Ok(over().into()),
-    };
-    let (state, said) = said(exchange, done);
-    if state.is_none() {
-        note_passed(services, &peer, &id, login, &said);
-    }
-    if let Some(state) = &state {
-        let new = NewConversation {
-            id: &login.conversation,
-            host: &id,
-            account: &account.name,
-            login: &to_text(&Described {
-                login: login.clone(),
-                device: device.cloned(),
-            })?,
-            state,
-            reply: &to_text(&said)?,
-            is_secret: EnrolmentState::is_one(state),
-            until: end_of_prompt(state, services.now()),
-        };
-        let origin = origin(&peer);
-        if !services
-            .store
-            .begin_conversation(new, &origin, services.now())?
-        {
-            return Ok(too_many().into());
+    match serve(services, &peer, (login, device), Exchange::default()) {
+        Worked::AnsweredMeanwhile => Ok(over().into()),
+        Worked::Said { state, said, .. } => {
+            if state.is_none() {
+                note_passed(services, &peer, &id, login, &said);
+            }
+            wait(services, &peer, &id, &opened, state.as_deref(), said)
         }
     }
-    let state = state.unwrap_or_default();
-    Ok(Spoken::new(said, &state))
+}
+
+/// Works on a login, or on an answer in it.
+fn serve(
+    services: Services<'_>,
+    peer: &RelayedPeer,
+    (login, device): (&HostLogin, Option<&DeviceClaim>),
+    mut exchange: Exchange,
+) -> Worked {
+    let (request, account) = read(login);
+    let Some(relayed) = relayed(&request, &account, login) else {
+        return settled(over());
+    };
+    let relayed = RelayedLogin { device, ..relayed };
+    match serve_relayed(services, peer, relayed, &mut exchange) {
+        Served::AnsweredMeanwhile => Worked::AnsweredMeanwhile,
+        Served::Asked => said(exchange, None, false),
+        Served::Done(done) => {
+            // That it has passed is on record with its verdict.
+            let is_settled = is_passed(&done);
+            said(exchange, Some(done_on_the_wire(done)), is_settled)
+        }
+        Served::Failed(done) => said(exchange, Some(done_on_the_wire(done)), true),
+    }
 }
 
 /// Notes a login that passed with no conversation that is on record, so that its host can report its session. It passes
 /// whether that can be noted or not.
-pub(super) fn note_passed(
+fn note_passed(
     services: Services<'_>,
     peer: &RelayedPeer,
     host: &str,
@@ -186,28 +136,6 @@ pub(super) fn note_passed(
     }
 }
 
-/// The reply to a login that another server, or this one on another connection, has replied to.
-fn repeated_login(found: &Conversation, login: &HostLogin) -> Vec<FromServer> {
-    let of_that = from_text::<HostLogin>(&found.login).ok();
-    let is_same = of_that.is_some_and(|of_that| {
-        let HostLogin {
-            is_again, deadline, ..
-        } = of_that;
-        HostLogin {
-            is_again,
-            deadline,
-            ..login.clone()
-        } == of_that
-    });
-    let reply = found
-        .reply
-        .as_deref()
-        .filter(|_| found.number == 0 && is_same);
-    reply
-        .and_then(|reply| from_text(reply).ok())
-        .unwrap_or_else(over)
-}
-
 /// An answer on the host whose certificate has `key`, probably `about` this account.
 pub(super) fn go_on(
     services: Services<'_>,
@@ -236,7 +164,6 @@ pub(super) fn go_on(
             Ok(seat) => seat,
             Err(none) => return Ok(none.into()),
         };
-        let account_of = |found: &Conversation| Some(account(&from_text(&found.login).ok()?));
         let now = services.now();
         let OfAnswer {
             host,
@@ -261,9 +188,10 @@ pub(super) fn go_on(
             _ => return Ok(over().into()),
         }
         check_sealed(&found)?;
-        let Described { login, device } = from_text(&found.login)?;
-        if likely != Some(account(&login)) {
-            likely = Some(account(&login));
+        let opened = Opened::read(&found.login)?;
+        let of_it = opened.account();
+        if likely.as_ref() != Some(&of_it) {
+            likely = Some(of_it);
             continue;
         }
         let turn = AnswerTurn {
@@ -271,13 +199,18 @@ pub(super) fn go_on(
             verdict: found.verdict.filter(|_| is_same),
             has_failed: Exchange::has_failed(&found.state),
         };
-        let peer = RelayedPeer::new(host, key, login.asked_by).at(turn);
-        let login = (&login, device.as_ref());
-        if let Some(said) = answer_once(services, &peer, login, &found.state, answer)? {
+        let peer = RelayedPeer::new(host, key, opened.asked_by()).at(turn);
+        if let Some(said) = answer_once(services, &peer, &opened, &found.state, answer)? {
             return Ok(said);
         }
     }
     Ok(over().into())
+}
+
+/// The account that a conversation is about, as its host has it.
+fn account_of(found: &Conversation) -> Option<Account> {
+    let opened = Opened::read(&found.login).ok()?;
+    Some(opened.account())
 }
 
 /// Only a server can seal, and what is set up goes on from what a server has sealed.
@@ -317,31 +250,32 @@ fn seat_for<'a>(
 fn answer_once(
     services: Services<'_>,
     peer: &RelayedPeer,
-    (login, device): (&HostLogin, Option<&DeviceClaim>),
+    opened: &Opened,
     state: &str,
     answer: &HostAnswer,
 ) -> Result<Option<Spoken>, StoreError> {
-    let (request, account) = read(login);
-    let Some(relayed) = relayed(&request, &account, login) else {
-        return Ok(Some(over().into()));
+    let exchange = Exchange::answer(state, answer.answer.clone());
+    let worked = match opened {
+        Opened::Login(described) => {
+            let login = (&described.login, described.device.as_ref());
+            serve(services, peer, login, exchange)
+        }
+        Opened::Own(request) => own_turns::serve(services, peer, request, exchange),
     };
-    let relayed = RelayedLogin { device, ..relayed };
-    let mut exchange = Exchange::answer(state, answer.answer.clone());
-    let done = match serve_relayed(services, peer, relayed, &mut exchange) {
-        Served::AnsweredMeanwhile => return Ok(None),
-        Served::Failed(done) => return Ok(Some(said(exchange, Some(done)).1.into())),
-        Served::Asked => None,
-        Served::Done(done) => Some(done),
-    };
-    let is_passed = is_passed(done.as_ref());
-    let (state, said) = said(exchange, done);
-    // That it has passed is on record with its verdict.
-    if is_passed {
-        return Ok(Some(said.into()));
-    }
-    let Some(turn) = peer.turn.as_ref() else {
+    let (
+        Worked::Said {
+            state,
+            said,
+            is_settled,
+        },
+        Some(turn),
+    ) = (worked, peer.turn.as_ref())
+    else {
         return Ok(None);
     };
+    if is_settled {
+        return Ok(Some(said.into()));
+    }
     let now = services.now();
     let next = state.as_ref().map(|state| state.as_str());
     let until = end_of_prompt(next.unwrap_or_default(), now);
@@ -385,7 +319,10 @@ fn record_one(
     key: [u8; 32],
 ) -> Result<(), StoreError> {
     let host = services.store.host_by_key(&key, services.now())?;
-    let login: HostLogin = from_text(&conversation.login)?;
+    let Opened::Login(described) = Opened::read(&conversation.login)? else {
+        return Ok(());
+    };
+    let login = described.login;
     let has_failed = match conversation.verdict {
         Some(AnswerVerdict::Wrong(_) | AnswerVerdict::Counted) => true,
         _ => Exchange::has_failed(&conversation.state),
@@ -408,7 +345,7 @@ pub(super) fn account(login: &HostLogin) -> Account {
 }
 
 /// The login in the terms of this machine. There is no evidence in it: that is what this machine's root has seen.
-pub(super) fn read(login: &HostLogin) -> (Request, Account) {
+fn read(login: &HostLogin) -> (Request, Account) {
     let account = account(login);
     let described = Login {
         user: login.user.clone(),
@@ -430,7 +367,7 @@ pub(super) fn read(login: &HostLogin) -> (Request, Account) {
 }
 
 /// The same as one of a host.
-pub(super) fn relayed<'a>(
+fn relayed<'a>(
     request: &'a Request,
     account: &'a Account,
     login: &HostLogin,
@@ -452,47 +389,8 @@ pub(super) fn relayed<'a>(
     })
 }
 
-/// What is said on the wire, and the state that the answer needs; `None`: the conversation is over.
-fn said(exchange: Exchange, done: Option<Done>) -> (Option<Zeroizing<String>>, Vec<FromServer>) {
-    let said = exchange.said.into_iter().map(|said| match said {
-        Said::Info(text) => FromServer::Info(text),
-        Said::Error(text) => FromServer::Error(text),
-    });
-    let mut said: Vec<_> = said.collect();
-    match (done, exchange.prompt) {
-        (None, Some(prompt)) => {
-            said.push(prompt_on_the_wire(prompt));
-            (Some(exchange.state), said)
-        }
-        (done, _) => {
-            let done = done.unwrap_or_else(|| Done::Login {
-                verdict: Verdict::Unavailable,
-                why: String::new(),
-                confirm: Confirm::No,
-            });
-            said.push(done_on_the_wire(done));
-            (None, said)
-        }
-    }
-}
-
-pub(super) fn prompt_on_the_wire(prompt: Prompt) -> FromServer {
-    let Prompt {
-        text,
-        echo,
-        digits_behind_password,
-        link,
-    } = prompt;
-    FromServer::Prompt {
-        text,
-        echo,
-        digits_behind_password,
-        link,
-    }
-}
-
 /// What the host is told. Only what needs nothing more of this server is a pass.
-pub(super) fn done_on_the_wire(done: Done) -> FromServer {
+fn done_on_the_wire(done: Done) -> FromServer {
     let Done::Login {
         verdict,
         why,
@@ -518,61 +416,19 @@ pub(super) fn done_on_the_wire(done: Done) -> FromServer {
     FromServer::Done { verdict, why }
 }
 
-const fn is_passed(done: Option<&Done>) -> bool {
+const fn is_passed(done: &Done) -> bool {
     matches!(
         done,
-        Some(Done::Login {
+        Done::Login {
             verdict: Verdict::Passed,
             ..
-        })
+        }
     )
-}
-
-/// The reply where there is no such conversation, or it is over, or has gone on with another answer.
-fn over() -> Vec<FromServer> {
-    vec![
-        FromServer::Error(messages::CONVERSATION_OVER.to_owned()),
-        FromServer::Done {
-            verdict: wire::Verdict::NoAnswer,
-            why: reasons::CONVERSATION_OVER.to_owned(),
-        },
-    ]
 }
 
 /// Until when a message waits for others about the same person: as long as its host waits for the reply.
 pub(super) fn until(services: Services<'_>) -> Instant {
     services.deadline.unwrap_or_else(Instant::now)
-}
-
-/// The reply where too many logins wait for an answer, or as good as at once another server began this one.
-pub(super) fn too_many() -> Vec<FromServer> {
-    vec![
-        FromServer::Error(messages::TOO_MANY_LOGINS.to_owned()),
-        FromServer::Done {
-            verdict: wire::Verdict::Unavailable,
-            why: reasons::TOO_MANY_LOGINS.to_owned(),
-        },
-    ]
-}
-
-fn origin(peer: &RelayedPeer) -> Origin {
-    Origin::login(peer.asked_by, LoginOrigin::default()).on_host(peer.origin())
-}
-
-/// Until when a prompt that is shown at `now` can be answered, of which `state` was kept.
-fn end_of_prompt(state: &str, now: Timestamp) -> Timestamp {
-    now.after(timeout(state).as_secs())
-}
-
-/// It as text, which may show a key.
-fn to_text(value: &impl Serialize) -> Result<Zeroizing<String>, StoreError> {
-    let text = serde_json::to_string(value).map(Zeroizing::new);
-    text.map_err(|error| StoreError::Other(error.to_string()))
-}
-
-fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    let damaged = |_| StoreError::Damaged("a conversation does not read".to_owned());
-    serde_json::from_str(text).map_err(damaged)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ fn verify(
         origin: &origin,
         ..bench.context(&person)
     };
-    let mut enrolling = Enrolling::new(context, Wish::Address);
+    let mut enrolling = Enrolling::new(context, Wish::Proof);
     let result = enrolling
         .begin_address(channel, given, None, "", terminal)
         .and_then(|step| enrolling.run(step, terminal))

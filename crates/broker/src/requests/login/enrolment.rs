@@ -13,7 +13,7 @@ use super::request::{self, LoginError, LoginRequest};
 use crate::context::Context;
 use crate::identity::person::{Person, PersonError};
 use crate::methods::challenge::{Accepted, Challenge, ChallengeOutcome};
-use crate::methods::enrolment::{self, EnrolmentState, FirstMethod};
+use crate::methods::enrolment::{self, Answered, EnrolmentState, FirstMethod};
 use crate::methods::error::EnrolmentError;
 use crate::sending::codes::Unsent;
 use crate::text::events;
@@ -86,12 +86,8 @@ impl Resumed {
         if let Some(state) = InvitationState::read(state) {
             return Ok(Some(Self::Invitation(state)));
         }
-        if !EnrolmentState::is_one(state) {
-            return Ok(None);
-        }
-        let damaged = || StoreError::Damaged("the state of an enrolment".to_owned());
-        let state = EnrolmentState::read(state).ok_or_else(damaged)?;
-        Ok(Some(Self::Enrolment(Box::new(state))))
+        let state = EnrolmentState::find(terminal)?;
+        Ok(state.map(|state| Self::Enrolment(Box::new(state))))
     }
 }
 
@@ -128,14 +124,18 @@ pub(super) fn go_on(
             begin(request, false, &intro, terminal)
         }
         Resumed::Enrolment(state) => {
-            let enrolled =
-                enrolment::resume_first(request.context, *state, typed, verdict, terminal);
+            let answered = Answered {
+                state: *state,
+                typed,
+                verdict,
+            };
+            let enrolled = enrolment::resume_first(request.context, answered, terminal);
             conclude(request, enrolled, terminal)
         }
     }
 }
 
-/// Lets in whoever has set up a method.
+/// Lets the person in if a method is set up.
 fn conclude(
     request: &LoginRequest<'_>,
     enrolled: Result<FirstMethod, EnrolmentError>,

@@ -10,8 +10,9 @@ use twofa_store::{Generation, StoreError};
 use super::request::{ManageRequest, sending_channel};
 use crate::context::Context;
 use crate::methods::address_verification::Verified;
+use crate::methods::app_enrolment;
+use crate::methods::enrolment::{self, Answered};
 use crate::methods::error::EnrolmentError;
-use crate::methods::{app_enrolment, enrolment};
 use crate::requests::error::RequestError;
 use crate::sending::addresses;
 use crate::text::messages::{self, commands};
@@ -30,16 +31,36 @@ pub(super) fn app(
         .map_err(|bad| RequestError::new(Failure::Usage, bad.to_string()))?;
     let label = label(request.label.as_deref(), DEFAULT_LABEL, context.user())?;
     let intro = messages::new_app(&context.account.name, &label);
-    enrolment::enrol_app(context, parameters, &label, &intro, terminal).map_err(|error| {
-        let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
-        let error = RequestError::from(error);
-        if is_unconfirmed {
-            error.hinted(commands::SAME_KEY_AGAIN)
-        } else {
-            error
-        }
-    })?;
-    terminal.info(messages::app_enrolled(&label).into())?;
+    enrolment::enrol_app(context, parameters, &label, &intro, terminal).map_err(not_enrolled)?;
+    app_enrolled(context, &label, terminal)
+}
+
+/// Goes on with that.
+pub(super) fn app_resumed(
+    context: Context<'_>,
+    answered: Answered<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let enrolled = enrolment::resume(context, answered, terminal).map_err(not_enrolled)?;
+    app_enrolled(context, enrolled.label().unwrap_or_default(), terminal)
+}
+
+fn not_enrolled(error: EnrolmentError) -> RequestError {
+    let is_unconfirmed = matches!(error, EnrolmentError::NotConfirmed);
+    let error = RequestError::from(error);
+    if is_unconfirmed {
+        error.hinted(commands::SAME_KEY_AGAIN)
+    } else {
+        error
+    }
+}
+
+fn app_enrolled(
+    context: Context<'_>,
+    label: &str,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    terminal.info(messages::app_enrolled(label).into())?;
     mention_disabled(context, terminal)?;
     Ok(Done::Changed)
 }
@@ -67,6 +88,29 @@ pub(super) fn address(
     verify_address(context, channel, address.as_deref(), terminal)?;
     mention_disabled(context, terminal)?;
     Ok(Done::Changed)
+}
+
+/// Goes on with that.
+pub(super) fn address_resumed(
+    context: Context<'_>,
+    answered: Answered<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    verification_resumed(context, answered, terminal)?;
+    mention_disabled(context, terminal)?;
+    Ok(Done::Changed)
+}
+
+/// Goes on with the verification of an address. Returns the generation of the person's methods after that.
+pub(super) fn verification_resumed(
+    context: Context<'_>,
+    answered: Answered<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Generation, RequestError> {
+    let (channel, verified) = enrolment::resume(context, answered, terminal)?.verified()?;
+    let text = messages::address_enrolled(channel, &verified.address);
+    terminal.info(text.into())?;
+    Ok(verified.generation)
 }
 
 /// Verifies an address. Returns the generation of the person's methods after that.
@@ -101,7 +145,22 @@ pub(super) fn backup_codes(
     if !context.user().is_enrolled(allowed) {
         return Err(commands::BACKUP_CODES_ALONE.into());
     }
-    if !enrolment::new_backup_codes(context, terminal)? {
+    let are_kept = enrolment::new_backup_codes(context, terminal)?;
+    codes_made(are_kept, terminal)
+}
+
+/// Goes on with that.
+pub(super) fn backup_codes_resumed(
+    context: Context<'_>,
+    answered: Answered<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let made = enrolment::resume(context, answered, terminal)?;
+    codes_made(made.are_codes_kept(), terminal)
+}
+
+fn codes_made(are_kept: bool, terminal: &mut dyn Terminal) -> Result<Done, RequestError> {
+    if !are_kept {
         return Err(commands::BACKUP_CODES_UNCHANGED.into());
     }
     terminal.info(messages::BACKUP_CODES_REPLACED.into())?;

@@ -19,7 +19,7 @@ mod tests;
 use twofa_core::Account;
 use twofa_core::text::printable;
 use twofa_proto::{Done, Failure, Request};
-use twofa_store::{Origin, StoreError};
+use twofa_store::{AnswerVerdict, Generation, Origin, StoreError};
 
 use self::request::ManageRequest;
 use super::error::RequestError;
@@ -29,11 +29,12 @@ use crate::identity::accounts;
 use crate::identity::authority::{Peer, Permission};
 use crate::identity::person::{Person, PersonError};
 use crate::methods::change_limit;
+use crate::methods::enrolment::{Answered, EnrolmentState};
 use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
 pub use self::devices::device_report;
-pub use self::relayed::serve as serve_relayed;
+pub use self::relayed::{ServedOwn, serve as serve_relayed};
 pub use self::report::user_status;
 
 /// Serves every request that is not a login.
@@ -79,18 +80,38 @@ fn permit(
         person: &person,
         purpose: messages::CHANGE_PURPOSE,
     };
-    carry_out(context, peer, request, permission, terminal)
+    carry_out(context, peer, (request, permission), None, terminal)
 }
 
-/// Carries out `request` about the person in `context`, after a code if `permission` takes one.
+/// Carries out `request` about the person in `context`, after a code if `permission` takes one; or goes on with that. `verdict` is
+/// what has become of the answer with which it goes on, if that came before.
 fn carry_out(
     context: Context<'_>,
     peer: Peer,
-    request: &Request,
-    permission: Permission,
+    (request, permission): (&Request, Permission),
+    verdict: Option<&AnswerVerdict>,
     terminal: &mut dyn Terminal,
 ) -> Result<Done, RequestError> {
     check_record(context.person, request, permission)?;
+    let resumed = match EnrolmentState::find(terminal)? {
+        Some(state) => {
+            let typed = terminal.resume().and_then(|(_, typed)| typed);
+            Some(Answered {
+                state,
+                typed,
+                verdict,
+            })
+        }
+        None => None,
+    };
+    if let Some(answered) = resumed {
+        if !answered.state.is_proof() {
+            let manage = ManageRequest { context, peer };
+            return go_on(&manage, request, answered, terminal);
+        }
+        let expected = proof::resume(context, answered, terminal)?;
+        return perform_proved(context, peer, request, expected, terminal);
+    }
     if let Request::EnrolSecurityKey { key, .. } = request {
         // Nobody is asked for a code in vain.
         security_key::check(context, key.as_deref())?;
@@ -98,7 +119,18 @@ fn carry_out(
     if permission != Permission::AfterCode {
         return perform(&ManageRequest { context, peer }, request, terminal);
     }
-    let expected = proof::ask(context, request, terminal)?;
+    let expected = proof::ask(context, request, verdict, terminal)?;
+    perform_proved(context, peer, request, expected, terminal)
+}
+
+/// Carries out what the person has proved themselves for.
+fn perform_proved(
+    context: Context<'_>,
+    peer: Peer,
+    request: &Request,
+    expected: Generation,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
     // What was decided while the code was typed applies, to the methods that the code was asked for.
     let fresh = Person::load(context.store(), context.account)?;
     if fresh.snapshot.generation != expected {
@@ -109,6 +141,23 @@ fn carry_out(
         ..context
     };
     perform(&ManageRequest { context, peer }, request, terminal)
+}
+
+/// Goes on with what is being set up.
+fn go_on(
+    manage: &ManageRequest<'_>,
+    request: &Request,
+    answered: Answered<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Done, RequestError> {
+    let context = manage.context;
+    match request {
+        Request::EnrolApp { .. } => enrol::app_resumed(context, answered, terminal),
+        Request::EnrolAddress { .. } => enrol::address_resumed(context, answered, terminal),
+        Request::Set { .. } => set::settings(manage, request, Some(answered), terminal),
+        Request::NewBackupCodes { .. } => enrol::backup_codes_resumed(context, answered, terminal),
+        _ => Err(commands::NO_LOGIN_HERE.into()),
+    }
 }
 
 /// On a host of a fleet, has a server carry out what users do with the record of a shared account. `None`: this machine does.
@@ -207,7 +256,7 @@ fn perform(
             security_key::enrol(context, label.as_deref(), key.as_deref(), terminal)
         }
         Request::Remove { method, .. } => remove::method(manage, method),
-        Request::Set { .. } => set::settings(manage, request, terminal),
+        Request::Set { .. } => set::settings(manage, request, None, terminal),
         Request::NewBackupCodes { .. } => enrol::backup_codes(context, terminal),
         Request::Status { .. } => Ok(Done::Status(Box::new(report::record(context)))),
         Request::Devices { .. } => devices::list(context),

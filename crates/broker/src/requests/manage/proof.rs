@@ -1,21 +1,22 @@
 //! The proof that a change takes: a fresh code, once there is a method or an address to ask by.
 
 use twofa_proto::{Failure, Request};
-use twofa_store::{Generation, Tally};
+use twofa_store::{AnswerVerdict, Generation, Tally};
 
 use super::request::sending_channel;
 use crate::context::Context;
 use crate::identity::person::Person;
 use crate::methods::challenge::{Accepted, Challenge, ChallengeOutcome};
-use crate::methods::enrolment;
+use crate::methods::enrolment::{self, Answered};
 use crate::requests::error::RequestError;
 use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
-/// Asks for the proof that `request` takes. Returns the generation of the person's methods that the proof is good for.
+/// Asks for the proof that `request` takes; `verdict` is what has become of an answer that came before. Returns the generation of the person's methods that the proof is good for.
 pub(super) fn ask(
     context: Context<'_>,
     request: &Request,
+    verdict: Option<&AnswerVerdict>,
     terminal: &mut dyn Terminal,
 ) -> Result<Generation, RequestError> {
     let person = context.person;
@@ -42,7 +43,7 @@ pub(super) fn ask(
         cannot_answer: false,
         settling: None,
         trust_hint: None,
-        verdict: None,
+        verdict,
     };
     match challenge.ask(messages::PROVE_TO_CHANGE, terminal)? {
         ChallengeOutcome::Passed { .. } => Ok(person.snapshot.generation),
@@ -59,6 +60,16 @@ pub(super) fn ask(
             Err(commands::TOO_MANY_WRONG_ANSWERS.into())
         }
     }
+}
+
+/// Goes on with the proof by an address on file.
+pub(super) fn resume(
+    context: Context<'_>,
+    answered: Answered<'_>,
+    terminal: &mut dyn Terminal,
+) -> Result<Generation, RequestError> {
+    let (_, verified) = enrolment::resume(context, answered, terminal)?.verified()?;
+    Ok(verified.generation)
 }
 
 /// Where nothing is enrolled, a code to an address on file is the proof, if there is one.

@@ -8,7 +8,7 @@ use twofa_core::policy::FleetChanges;
 use twofa_core::user::masked;
 use twofa_core::{Account, Policy};
 use twofa_proto::{ContactReport, Done, Request, UserReport};
-use twofa_store::Origin;
+use twofa_store::{AnswerVerdict, Origin};
 
 use super::{carry_out, finish, only_reads};
 use crate::context::{Context, Services};
@@ -21,18 +21,41 @@ use crate::requests::login::{why_refused, why_stopped};
 use crate::text::messages::{self, commands};
 use crate::text::terminal::Terminal;
 
-/// Serves a `request` that `host` relays for the owner of `account`, as the host has it.
+/// What became of a request, or of one answer in it.
+#[derive(Debug)]
+pub enum ServedOwn {
+    /// It has ended.
+    Done(Done),
+    /// The terminal has a prompt, and waits for the answer.
+    Asked,
+    /// The answer was given to another server, or another answer with its number was.
+    AnsweredMeanwhile,
+}
+
+/// Serves a `request` that `host` relays for the owner of `account`, as the host has it, or goes on with it.
 pub fn serve(
     services: Services<'_>,
     host: &RelayedPeer,
     account: &Account,
     request: &Request,
     terminal: &mut dyn Terminal,
-) -> Done {
-    match finish(permit(services, host, account, request, terminal)) {
+) -> ServedOwn {
+    // A code proves the person, and is no login.
+    let host = &host.clone().going_on();
+    let result = permit(services, host, account, request, terminal);
+    if terminal.is_waiting() && result.is_err() {
+        return ServedOwn::Asked;
+    }
+    if result
+        .as_ref()
+        .is_err_and(|error| error.is_answered_meanwhile)
+    {
+        return ServedOwn::AnsweredMeanwhile;
+    }
+    ServedOwn::Done(match finish(result) {
         Done::Status(report) => Done::Status(Box::new(without_addresses(*report))),
         done => done,
-    }
+    })
 }
 
 fn permit(
@@ -53,6 +76,11 @@ fn permit(
     if why_stopped(services, host, &account, &origin)?.is_some() {
         return Err(commands::NOT_ON_THIS_HOST.into());
     }
+    let verdict = host.turn.as_ref().and_then(|turn| turn.verdict.as_ref());
+    if verdict == Some(&AnswerVerdict::Changed) {
+        // It is done, and may have taken away what proved the person.
+        return Ok(Done::Changed);
+    }
     let person = Person::load(services.store, &account)?;
     let permission = if only_reads(request) {
         Permission::Granted
@@ -69,7 +97,7 @@ fn permit(
     };
     // It is nobody's who could do more than a user.
     let peer = Peer::new(account.uid);
-    carry_out(context, peer, request, permission, terminal)
+    carry_out(context, peer, (request, permission), verdict, terminal)
 }
 
 /// Refuses a change that nothing but the host's word would stand for.
@@ -155,10 +183,11 @@ mod tests {
         terminal: &mut ScriptedTerminal<'_>,
     ) -> Result<Done, (Failure, String)> {
         match serve(bench.services(), host, account, request, terminal) {
-            Done::Failed {
+            ServedOwn::Done(Done::Failed {
                 failure, message, ..
-            } => Err((failure, message)),
-            done => Ok(done),
+            }) => Err((failure, message)),
+            ServedOwn::Done(done) => Ok(done),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -4,10 +4,11 @@ use twofa_core::{Channel, Method, Methods, Verify};
 use twofa_proto::{Done, Failure, Request};
 use twofa_store::{Settings, StoreError};
 
-use super::enrol::verify_address;
+use super::enrol::{verification_resumed, verify_address};
 use super::request::ManageRequest;
 use crate::context::Context;
 use crate::identity::person::Person;
+use crate::methods::enrolment::Answered;
 use crate::requests::error::RequestError;
 use crate::text::events;
 use crate::text::messages::{self, commands};
@@ -21,10 +22,11 @@ enum NewAddress {
     ToVerify(String),
 }
 
-/// Carries out a [`Request::Set`].
+/// Carries out a [`Request::Set`], or goes on with it.
 pub(super) fn settings(
     manage: &ManageRequest<'_>,
     request: &Request,
+    resumed: Option<Answered<'_>>,
     terminal: &mut dyn Terminal,
 ) -> Result<Done, RequestError> {
     let Request::Set {
@@ -58,7 +60,16 @@ pub(super) fn settings(
     let context = manage.context;
     let store = context.store();
     let mut generation = context.person.snapshot.generation;
-    for (channel, address) in &to_verify {
+    let mut left = to_verify.as_slice();
+    if let Some(answered) = resumed {
+        // Those before it are verified.
+        let channel = answered.state.channel();
+        let place = left.iter().position(|(of, _)| Some(*of) == channel);
+        let place = place.ok_or(StoreError::ChangedMeanwhile)?;
+        left = left.get(place + 1..).unwrap_or_default();
+        generation = verification_resumed(context, answered, terminal)?;
+    }
+    for (channel, address) in left {
         // Each verification changes what the next is permitted on, and nothing else may.
         let fresh = Person::load(store, context.account)?;
         if fresh.snapshot.generation != generation {

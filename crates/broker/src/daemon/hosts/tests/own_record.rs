@@ -111,3 +111,50 @@ fn a_host_asks_for_nothing_of_root_and_nothing_of_another_uid() {
         assert_eq!(failure, Failure::NotPermitted);
     }
 }
+
+#[test]
+fn a_change_goes_on_at_another_server_and_is_made_once() {
+    let server = Server::new();
+    let own = server.joined();
+    let another = server.another();
+    let act = OwnAct::Set {
+        verify: Some("always".into()),
+        email: None,
+        phone: None,
+        prefer: None,
+    };
+    let asked = request(&server, act);
+    let mut first = server.connect(&own);
+    first.send(&FromHost::Own(asked.clone())).unwrap();
+    assert!(matches!(heard_of(&mut first), FromServer::Prompt { .. }));
+    drop(first);
+    // The answer comes to both servers, several times.
+    let mut links: Vec<_> = [&another, &server.address]
+        .into_iter()
+        .flat_map(|address| [address; 3])
+        .map(|address| {
+            client::connect(&server.config(&own), address, Instant::now() + TIME).unwrap()
+        })
+        .collect();
+    let answer = HostAnswer {
+        conversation: asked.conversation,
+        number: 1,
+        deadline: 15_000,
+        answer: Some(code_of_the_app().as_str().into()),
+    };
+    for link in &mut links {
+        link.send(&FromHost::Resume(answer.clone())).unwrap();
+    }
+    for link in &mut links {
+        assert_eq!(heard_of(link), FromServer::Own(OwnEnd::Changed));
+    }
+    let mut changes = 0;
+    let each = |logged: twofa_store::LoggedEvent| {
+        changes += usize::from(logged.kind == "user-changed");
+        true
+    };
+    server.store.events(&EventFilter::default(), each).unwrap();
+    assert_eq!(changes, 1);
+    // The code that proved the person is on record once.
+    assert_eq!(server.passes(), 1);
+}

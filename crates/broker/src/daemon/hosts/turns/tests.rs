@@ -3,13 +3,14 @@ use crate::testing::{Bench, TOKEN_CODES, clock, pass};
 use twofa_core::Channel;
 use twofa_proto::Secret;
 use twofa_store::event::RefusalReason;
-use twofa_store::{EventFilter, HostJoin, HostRights, NewHost};
+use twofa_store::{EventFilter, HostJoin, HostRights, NewHost, Origin};
 
 const KEY: [u8; 32] = [2; 32];
 const OTHER_KEY: [u8; 32] = [3; 32];
 const ID: [u8; 16] = [9; 16];
 
 mod enrolment;
+mod own_record;
 
 /// A server with two hosts.
 fn with_hosts(bench: Bench) -> Bench {
