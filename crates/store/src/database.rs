@@ -19,7 +19,7 @@ use crate::rules::RulesCache;
 use crate::seal::SealingKey;
 use crate::seen_mark::SeenMark;
 use crate::sql::postgres::address::Address;
-use crate::sql::postgres::pipeline::Traffic;
+use crate::sql::postgres::pipeline::{DatabaseCounters, Traffic};
 use crate::sql::postgres::pool::Pool;
 use crate::sql::postgres::schema::{self, State};
 use crate::sql::postgres::watch::Watch;
@@ -214,6 +214,11 @@ impl Store {
     /// What was sent to the database on a server since this was opened, by transactions that have ended.
     pub fn traffic(&self) -> Traffic {
         self.server().map(Pool::traffic).unwrap_or_default()
+    }
+
+    /// What has happened between this process and the database on a server since this was opened.
+    pub fn database_counters(&self) -> DatabaseCounters {
+        self.server().map(Pool::counters).unwrap_or_default()
     }
 
     /// Whether notices may have been queued since this was asked last, as far as anything was read meanwhile.

@@ -148,6 +148,6 @@ pub use sql::fleet_policy::KnownFleetPolicy;
 pub use sql::join_keys::{JoinKey, UsedToken};
 pub use sql::notices::Notice;
 pub use sql::postgres::fitness::FARTHEST_CLOCK;
-pub use sql::postgres::pipeline::Traffic;
+pub use sql::postgres::pipeline::{DatabaseCounters, Traffic};
 pub use sql::postgres::replication::{Replication, Standby};
 pub use sql::servers::Server;

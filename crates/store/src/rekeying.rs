@@ -133,6 +133,11 @@ impl Store {
         self.change(origin, now, |tx| tx.record(None, &event).map(drop))
     }
 
+    /// The number of the key that seals.
+    pub fn sealing_key(&self) -> Result<u32, StoreError> {
+        self.read(|view| sealing::look(view.db))
+    }
+
     /// How far the replacement of the sealing key is.
     pub fn rekeying(&self) -> Result<Rekeying, StoreError> {
         let keys = self.location().read_keys()?;

@@ -141,9 +141,25 @@ impl Store {
     /// Whether the server `id` has joined and was not removed. If it has, `now` is noted as when it was seen last,
     /// with the numbers of the sealing keys of this machine, which is it.
     pub fn note_server_seen(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.note_server(id, now, None)
+    }
+
+    /// The same, for the process that serves hosts, with what has happened between it and the database.
+    pub fn note_server_serves(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let counters = serde_json::to_string(&self.database_counters());
+        let unwritable = |error| StoreError::Other(format!("counters cannot be written: {error}"));
+        self.note_server(id, now, Some(&counters.map_err(unwritable)?))
+    }
+
+    fn note_server(
+        &self,
+        id: &str,
+        now: Timestamp,
+        counters: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let keys = self.location().read_keys()?.numbers();
         self.write_unsynced(|view| {
-            servers::set_seen(view.db, id, now, &keys)?;
+            servers::set_seen(view.db, id, now, &keys, counters)?;
             let found = servers::find_by_id(view.db, id)?;
             Ok(found.is_some_and(|server| server.joined_at.is_some()))
         })
@@ -194,6 +210,7 @@ fn row(new: &NewServer, now: Timestamp) -> Server {
         joined_at: None,
         token_until: Some(now.after(TOKEN_LIFETIME)),
         seen_at: None,
+        counters: None,
         keys: Vec::new(),
     }
 }
@@ -240,6 +257,16 @@ mod tests {
         assert!(open_package("00", SECRET, &joined.package).is_err());
 
         assert!(store.note_server_seen("02", now).unwrap());
+        let counters = |store: &Store| {
+            let servers = store.servers().unwrap();
+            servers.iter().find(|it| it.id == "02").unwrap().counters
+        };
+        assert_eq!(counters(&store), None);
+        assert!(store.note_server_serves("02", now).unwrap());
+        assert_eq!(counters(&store), Some(store.database_counters()));
+        // Another process of this machine leaves them.
+        assert!(store.note_server_seen("02", now).unwrap());
+        assert_eq!(counters(&store), Some(store.database_counters()));
         let again = add(&store, &new("03", "srv2"), now);
         assert!(matches!(again, Err(StoreError::ServerExists(_))));
         let names: Vec<_> = store

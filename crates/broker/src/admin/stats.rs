@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use twofa_core::{Method, Timestamp};
 use twofa_store::Place;
 use twofa_store::event::{NotSent, Proof, Record};
+pub use twofa_store::{DatabaseCounters, Host, HostRights, Replication, Server, Standby};
 use twofa_store::{Event, EventFilter, LoggedEvent};
-pub use twofa_store::{Host, HostRights, Replication, Server, Standby};
 
 use super::listing::ListingGaps;
 use super::users::{ListedUser, StatusKind, UserFilter};

@@ -375,6 +375,33 @@ pub(crate) fn host(host: &Host, logins: u64, now: Timestamp) -> String {
     )
 }
 
+/// What it found of a server alone.
+fn of_server(finding: &FleetFinding) -> String {
+    match finding {
+        FleetFinding::Server {
+            version,
+            place,
+            sealing_key,
+        } => format!(
+            "this machine is a fleet server; its hosts are given version {version} of the policy; secrets are encrypted with key \
+             {sealing_key}; the store: {}",
+            super::store::place(place)
+        ),
+        FleetFinding::RowAltered { row } => {
+            format!("{row}, and is not used: {}", row.remedy())
+        }
+        FleetFinding::ServerCertificateEnds { until } => format!(
+            "the certificate of this server is valid until {}; renew it with 'twofa fleet renew'",
+            moment(*until)
+        ),
+        FleetFinding::HostCertificatesEnd { hosts } => format!(
+            "the certificates of these hosts expire within 14 days, and they have not renewed them: {}; see 'twofa host show'",
+            hosts.join(", ")
+        ),
+        _ => String::new(),
+    }
+}
+
 fn standby_gone(place: &ServerPlace) -> String {
     format!(
         "nobody can log in: commits wait for '{}' (synchronous_standby_names at {}), and no such standby is connected",
@@ -389,13 +416,10 @@ const SERVER_IS_HOST: &str = "this fleet server has joined a fleet as a host as 
 /// What the doctor found.
 pub(crate) fn finding(finding: &FleetFinding) -> String {
     match finding {
-        FleetFinding::Server { version, place } => format!(
-            "this machine is a fleet server; its hosts are given version {version} of the policy; the store: {}",
-            super::store::place(place)
-        ),
-        FleetFinding::RowAltered { row } => {
-            format!("{row}, and is not used: {}", row.remedy())
-        }
+        FleetFinding::Server { .. }
+        | FleetFinding::RowAltered { .. }
+        | FleetFinding::ServerCertificateEnds { .. }
+        | FleetFinding::HostCertificatesEnd { .. } => of_server(finding),
         FleetFinding::NoStandby { place, is_demanded } => no_standby(place, *is_demanded),
         FleetFinding::StandbyGone { place } => standby_gone(place),
         FleetFinding::Host {

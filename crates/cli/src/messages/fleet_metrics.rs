@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use twofa_broker::admin::stats::{FleetFigures, Host, Replication, Standby};
+use twofa_broker::admin::stats::{
+    DatabaseCounters, FleetFigures, Host, Replication, Server, Standby,
+};
 use twofa_core::Timestamp;
 
 use super::fleet::state;
-use super::stats::{add_metric, add_single};
+use super::stats::{add_counter, add_metric, add_single};
 
 /// A certificate that ends within this many seconds is near its end: 14 days.
 const NEAR: u64 = 14 * 86_400;
@@ -71,7 +73,47 @@ pub(crate) fn text(figures: &FleetFigures, now: Timestamp) -> String {
         "server",
         &seen,
     );
+    add_counters(text, servers);
     metrics
+}
+
+/// What has happened between each server and the database since the server was started, as of five seconds ago at most.
+fn add_counters(text: &mut String, servers: &[Server]) {
+    let of_each = |value: fn(&DatabaseCounters) -> f64| -> BTreeMap<&str, f64> {
+        let counters = servers
+            .iter()
+            .filter_map(|server| Some((&*server.name, value(server.counters.as_ref()?))));
+        counters.collect()
+    };
+    let mut add = |name: &str, help: &str, value: fn(&DatabaseCounters) -> f64| {
+        add_counter(text, name, help, "server", &of_each(value));
+    };
+    add(
+        "database_retries_total",
+        "Transactions that ran again because another one was in their way",
+        |counters| number(counters.retries),
+    );
+    add(
+        "database_connection_waits_total",
+        "Transactions that waited for a connection to the database, because all were in use",
+        |counters| number(counters.waits),
+    );
+    add(
+        "database_connection_wait_seconds_total",
+        "For how long transactions waited for a connection to the database",
+        |counters| number(counters.waited_microseconds) / 1e6,
+    );
+    add(
+        "database_unknown_commits_total",
+        "Commits that the database did not confirm, so that what waited for them was refused",
+        |counters| number(counters.unknown_commits),
+    );
+}
+
+/// Prometheus has no other numbers.
+#[allow(clippy::cast_precision_loss, reason = "counters below 2^53 are exact")]
+const fn number(count: u64) -> f64 {
+    count as f64
 }
 
 /// What PostgreSQL knows of its standbys, as far as the role of the database may see it.
@@ -99,7 +141,7 @@ fn add_replication(text: &mut String, replication: &Replication) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofa_broker::admin::stats::{HostRights, Server};
+    use twofa_broker::admin::stats::HostRights;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -154,6 +196,12 @@ mod tests {
                 token_until: None,
                 seen_at: Some(NOW),
                 keys: vec![1],
+                counters: Some(DatabaseCounters {
+                    retries: 7,
+                    waits: 4,
+                    waited_microseconds: 1_500_000,
+                    unknown_commits: 1,
+                }),
             }],
             unsealed: 3,
             replication: Some(Replication {
@@ -174,6 +222,11 @@ mod tests {
             "twofa_database_synchronous_standbys 1",
             "twofa_database_standby_lag_bytes{standby=\"far\"} 4096",
             "twofa_fleet_server_seen_timestamp_seconds{server=\"srv1\"} 1800000000",
+            "# TYPE twofa_database_retries_total counter",
+            "twofa_database_retries_total{server=\"srv1\"} 7",
+            "twofa_database_connection_waits_total{server=\"srv1\"} 4",
+            "twofa_database_connection_wait_seconds_total{server=\"srv1\"} 1.5",
+            "twofa_database_unknown_commits_total{server=\"srv1\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

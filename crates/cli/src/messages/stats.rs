@@ -223,7 +223,18 @@ pub(super) fn add_single(text: &mut String, name: &str, help: &str, value: impl 
     );
 }
 
-/// A metric with a value for each value of one label, or nothing if there is none.
+/// A counter with a value for each value of one label, or nothing if there is none.
+pub(super) fn add_counter<'a, T: Display + 'a>(
+    text: &mut String,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl IntoIterator<Item = (&'a (impl AsRef<str> + 'a), &'a T)>,
+) {
+    add_of_kind(text, "counter", (name, help), label, values);
+}
+
+/// A gauge with a value for each value of one label, or nothing if there is none.
 pub(super) fn add_metric<'a, T: Display + 'a>(
     text: &mut String,
     name: &str,
@@ -231,11 +242,21 @@ pub(super) fn add_metric<'a, T: Display + 'a>(
     label: &str,
     values: impl IntoIterator<Item = (&'a (impl AsRef<str> + 'a), &'a T)>,
 ) {
+    add_of_kind(text, "gauge", (name, help), label, values);
+}
+
+fn add_of_kind<'a, T: Display + 'a>(
+    text: &mut String,
+    kind: &str,
+    (name, help): (&str, &str),
+    label: &str,
+    values: impl IntoIterator<Item = (&'a (impl AsRef<str> + 'a), &'a T)>,
+) {
     let mut values = values.into_iter().peekable();
     if values.peek().is_some() {
         add(
             text,
-            format_args!("# HELP twofa_{name} {help}.\n# TYPE twofa_{name} gauge\n"),
+            format_args!("# HELP twofa_{name} {help}.\n# TYPE twofa_{name} {kind}\n"),
         );
     }
     for (of, value) in values {

@@ -112,7 +112,8 @@ pub(crate) static TABLES: [Table; 47] = [
     ),
     table(
         "fleet_server",
-        "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at, sealing_keys, authorities",
+        "id, name, addresses, added_at, token, token_until, package, joined_at, seen_at, sealing_keys, authorities,
+         counters",
     ),
     table("invitation", "user, digest, made_at, until, used_at"),
     table("host_person", "host, name, uid, asked_at"),

@@ -169,7 +169,7 @@ impl<'a> Db<'a> {
     pub(crate) fn run_migration(&self, sql: &str) -> Result<(), StoreError> {
         match self.0 {
             Engine::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
-            Engine::Postgres { session, .. } => session.batch(sql),
+            Engine::Postgres { session, .. } => session.migrate(sql),
         }
     }
 

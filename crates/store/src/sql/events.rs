@@ -9,18 +9,16 @@ use crate::event::{LoginOrigin, Missed, Origin, StoredEvent};
 use crate::journal::Value;
 use crate::seal::HASH_BYTES;
 
-/// The kind that [`refused_since`] tells from the others.
-const REFUSED: &str = "refused";
-
-const REFUSED_SINCE_PASS: Sql<'_> = Sql::new(
+// The kind is written out, because PostgreSQL uses an index of some rows only for what a statement says whatever its parameters are.
+pub(super) const REFUSED_SINCE_PASS: Sql<'_> = Sql::new(
     "SELECT at, coalesce(remote_host, terminal) AS place FROM event
      WHERE name = ?1 AND id > (SELECT passed_event FROM user WHERE name = ?1 AND uid = ?2)
-         AND uid = ?2 AND kind = ?3 AND source = 'login' ORDER BY id DESC",
+         AND uid = ?2 AND kind = 'refused' AND source = 'login' ORDER BY id DESC",
     "SELECT at, coalesce(remote_host, terminal) AS place FROM (
          SELECT written, at, name, uid, kind, source, remote_host, terminal FROM event
          UNION ALL SELECT id, at, name, uid, kind, source, remote_host, terminal FROM new_event) AS logged
      WHERE name = ?1 AND written > (SELECT passed_event FROM user WHERE name = ?1 AND uid = ?2)
-         AND uid = ?2 AND kind = ?3 AND source = 'login' ORDER BY written DESC",
+         AND uid = ?2 AND kind = 'refused' AND source = 'login' ORDER BY written DESC",
 );
 
 /// The columns of an event that its leaf proves, in this order.
@@ -265,16 +263,12 @@ pub(crate) fn refused_since_pass(
     db: &Db<'_>,
     account: &Account,
 ) -> Result<Option<Missed>, StoreError> {
-    missed(
-        db,
-        REFUSED_SINCE_PASS,
-        values![account.name, account.uid, REFUSED],
-    )
+    missed(db, REFUSED_SINCE_PASS, values![account.name, account.uid])
 }
 
 /// [`refused_since_pass`], to be asked later.
 pub(crate) fn refused_since_pass_ahead(account: &Account) -> Ahead {
-    let values = values![account.name, account.uid, REFUSED];
+    let values = values![account.name, account.uid];
     Ahead::new(REFUSED_SINCE_PASS, values)
 }
 
@@ -286,13 +280,13 @@ pub(crate) fn refused_since(
 ) -> Result<Option<Missed>, StoreError> {
     let sql = Sql::new(
         "SELECT at, coalesce(remote_host, terminal) AS place FROM event
-         WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY id DESC",
+         WHERE name = ?1 AND id > ?2 AND uid = ?3 AND kind = 'refused' AND source = 'login' ORDER BY id DESC",
         "SELECT at, coalesce(remote_host, terminal) AS place FROM (
              SELECT written, at, name, uid, kind, source, remote_host, terminal FROM event
              UNION ALL SELECT id, at, name, uid, kind, source, remote_host, terminal FROM new_event) AS logged
-         WHERE name = ?1 AND written > ?2 AND uid = ?3 AND kind = ?4 AND source = 'login' ORDER BY written DESC",
+         WHERE name = ?1 AND written > ?2 AND uid = ?3 AND kind = 'refused' AND source = 'login' ORDER BY written DESC",
     );
-    missed(db, sql, values![account.name, after, account.uid, REFUSED])
+    missed(db, sql, values![account.name, after, account.uid])
 }
 
 fn missed(

@@ -3,6 +3,7 @@
 use twofa_core::Timestamp;
 
 use super::fleet::split;
+use super::postgres::pipeline::DatabaseCounters;
 use super::{Db, Row, values};
 use crate::error::StoreError;
 
@@ -25,9 +26,11 @@ pub struct Server {
     pub seen_at: Option<Timestamp>,
     /// The numbers of the sealing keys that it had then; empty: not known.
     pub keys: Vec<u32>,
+    /// What had happened then between it and the database since it was started; `None`: not known.
+    pub counters: Option<DatabaseCounters>,
 }
 
-const SERVER: &str = "SELECT id, name, addresses, added_at, joined_at, token_until, seen_at, sealing_keys FROM fleet_server";
+const SERVER: &str = "SELECT id, name, addresses, added_at, joined_at, token_until, seen_at, sealing_keys, counters FROM fleet_server";
 
 /// Every server, in the order in which they were added.
 pub(crate) fn all(db: &Db<'_>) -> Result<Vec<Server>, StoreError> {
@@ -108,16 +111,19 @@ pub(crate) fn delete(db: &Db<'_>, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Notes that the server was seen, and which sealing keys it has.
+/// Notes that the server was seen, which sealing keys it has, and its counters, if they are given, as JSON.
 pub(crate) fn set_seen(
     db: &Db<'_>,
     id: &str,
     now: Timestamp,
     keys: &[u32],
+    counters: Option<&str>,
 ) -> Result<(), StoreError> {
     let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
-    let sql = "UPDATE fleet_server SET seen_at = ?2, sealing_keys = ?3 WHERE id = ?1";
-    db.execute(sql, values![id, now, keys.join(",")])?;
+    let sql =
+        "UPDATE fleet_server SET seen_at = ?2, sealing_keys = ?3, counters = coalesce(?4, counters)
+               WHERE id = ?1";
+    db.execute(sql, values![id, now, keys.join(","), counters])?;
     Ok(())
 }
 
@@ -137,5 +143,9 @@ fn server(row: &Row<'_>) -> Result<Server, StoreError> {
         .iter()
         .filter_map(|number| number.parse().ok())
         .collect(),
+        // What a later version wrote is no reason not to show the server.
+        counters: row
+            .get::<Option<String>>("counters")?
+            .and_then(|counters| serde_json::from_str(&counters).ok()),
     })
 }

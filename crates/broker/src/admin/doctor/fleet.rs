@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use twofa_core::policy::Durability;
 use twofa_core::{Account, FleetIdentity, Policy, Timestamp};
 use twofa_fleet::certificate::{key_and_end, read_pem};
-use twofa_store::{JoinedFleet, Place, Rules, StoreError};
+use twofa_store::{Host, JoinedFleet, Place, Rules, StoreError};
 
 use super::finding::{Finding, FleetFinding, Part};
 use crate::admin::ca_rotation::end_of;
@@ -72,10 +72,34 @@ fn server(admin: &Administration, policy: &Policy) -> Result<Vec<FleetFinding>, 
     let is_demanded = policy.fleet_durability == Durability::Replicated;
     let mut found: Vec<_> = standby(&place, is_demanded).into_iter().collect();
     found.extend(authority_end(admin));
-    let version = store.policy_version()?;
-    let place = Box::new(place);
-    found.push(FleetFinding::Server { version, place });
+    found.extend(own_end(admin));
+    let hosts = ending_hosts(&store.hosts()?, admin.now());
+    if !hosts.is_empty() {
+        found.push(FleetFinding::HostCertificatesEnd { hosts });
+    }
+    found.push(FleetFinding::Server {
+        version: store.policy_version()?,
+        place: Box::new(place),
+        sealing_key: store.sealing_key()?,
+    });
     Ok(found)
+}
+
+/// When the certificate of this server ends, if that is soon.
+fn own_end(admin: &Administration) -> Option<FleetFinding> {
+    let files = FleetDirectory::default().read_server().ok()?;
+    let until = end_of(&files.chain).ok()?;
+    let is_soon = until <= admin.now().after(SOON);
+    is_soon.then_some(FleetFinding::ServerCertificateEnds { until })
+}
+
+/// The hosts whose certificates end soon: they were not renewed for weeks. Those that have ended are in 'twofa host list'.
+fn ending_hosts(hosts: &[Host], now: Timestamp) -> Vec<String> {
+    let is_ending = |until: Timestamp| now < until && until <= now.after(SOON);
+    let ending = hosts
+        .iter()
+        .filter(|host| host.key_until.is_some_and(is_ending));
+    ending.map(|host| host.name.clone()).collect()
 }
 
 /// Whether a server has joined a fleet as a host, which commands refuse, but a copied directory or a restored store brings about.

@@ -156,6 +156,8 @@ impl FleetFinding {
     const fn name(&self) -> &'static str {
         match self {
             Self::Server { .. } => "fleet-server",
+            Self::ServerCertificateEnds { .. } => "fleet-server-certificate-ends",
+            Self::HostCertificatesEnd { .. } => "fleet-host-certificates-end",
             Self::RowAltered { .. } => "database-row-altered",
             Self::ServerIsHost => "fleet-server-is-host",
             Self::NoStandby { .. } => "database-no-standby",

@@ -63,6 +63,6 @@ fn is_member(shared: &Shared) -> bool {
     let id = loaded.files.id.as_str();
     services
         .store
-        .note_server_seen(id, services.now())
+        .note_server_serves(id, services.now())
         .unwrap_or(true)
 }

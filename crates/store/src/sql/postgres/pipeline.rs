@@ -1,6 +1,7 @@
 //! Several statements in one round trip: all are sent before the first is answered. PostgreSQL runs them in this order, and
 //! none of a transaction after one that failed.
 
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -22,6 +23,20 @@ pub struct Traffic {
     pub statements: u64,
     /// How often an answer was waited for.
     pub round_trips: u64,
+}
+
+/// What has happened between a process and its database since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DatabaseCounters {
+    /// Transactions that ran again because another one was in their way (40001, 40P01, 23505).
+    pub retries: u64,
+    /// Transactions that waited for a connection because all were in use.
+    pub waits: u64,
+    /// For how long all of them waited, in microseconds.
+    pub waited_microseconds: u64,
+    /// Commits of which it is not known whether they happened: whoever waited for them was refused.
+    pub unknown_commits: u64,
 }
 
 /// A statement on its way.

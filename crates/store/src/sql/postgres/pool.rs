@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::pipeline::Traffic;
+use super::pipeline::{DatabaseCounters, Traffic};
 use super::session::Session;
 use super::watch::Watch;
 use crate::deadline;
@@ -49,6 +49,7 @@ struct Kept {
     /// Those in use among them.
     open: usize,
     traffic: Traffic,
+    counters: DatabaseCounters,
 }
 
 impl Pool {
@@ -141,12 +142,21 @@ impl Pool {
             let lease = self.lease(begin, Access::Change { is_synced }, ahead)?;
             let session = lease.session()?;
             let done = work(&Db::postgres(session, true));
-            let committed = done.and_then(|value| session.commit().map(|()| value));
+            let committed = done.and_then(|value| {
+                let committed = session.commit();
+                if matches!(
+                    committed,
+                    Err(StoreError::Unanswered | StoreError::Unreachable(_))
+                ) {
+                    self.lock().counters.unknown_commits += 1;
+                }
+                committed.map(|()| value)
+            });
             if committed.is_err() {
                 session.roll_back();
             }
             match committed {
-                Err(StoreError::Conflict) if tries < TRIES => {}
+                Err(StoreError::Conflict) if tries < TRIES => self.lock().counters.retries += 1,
                 committed => return committed,
             }
         }
@@ -155,6 +165,11 @@ impl Pool {
     /// What was sent to the database on connections that are not in use.
     pub(crate) fn traffic(&self) -> Traffic {
         self.lock().traffic
+    }
+
+    /// What has happened since it was opened.
+    pub(crate) fn counters(&self) -> DatabaseCounters {
+        self.lock().counters
     }
 
     fn check_given(&self) -> Result<(), StoreError> {
@@ -206,14 +221,21 @@ impl Pool {
 
     /// An idle connection, or leave to make one.
     fn take(&self) -> Result<Lease<'_>, StoreError> {
-        let kept = self.lock();
+        let mut kept = self.lock();
         let is_full =
             |kept: &mut Kept| kept.idle.is_empty() && kept.open >= self.address.connections;
-        let wait = deadline::left(WAIT);
-        let waited = self.given_back.wait_timeout_while(kept, wait, is_full);
-        let (mut kept, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
-            return Err(StoreError::Busy(None));
+        if is_full(&mut kept) {
+            let begun = Instant::now();
+            let wait = deadline::left(WAIT);
+            let waited = self.given_back.wait_timeout_while(kept, wait, is_full);
+            let (now, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            kept = now;
+            kept.counters.waits += 1;
+            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            kept.counters.waited_microseconds += micros;
+            if waited.timed_out() {
+                return Err(StoreError::Busy(None));
+            }
         }
         let session = kept.idle.pop();
         if session.is_none() {

@@ -15,7 +15,7 @@ const MOVED_USERS: &str = "moved_user";
 const MARK: &str = "twofa";
 
 /// Each runs once, in order, with the number of the oldest migration that a program must know to use what it leaves.
-static MIGRATIONS: [(&str, i64); 10] = [
+static MIGRATIONS: [(&str, i64); 12] = [
     (
         include_str!("../../../migrations/postgres/0001_first.sql"),
         1,
@@ -54,6 +54,14 @@ static MIGRATIONS: [(&str, i64); 10] = [
     ),
     (
         include_str!("../../../migrations/postgres/0010_device_hosts.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0011_server_counters.sql"),
+        1,
+    ),
+    (
+        include_str!("../../../migrations/postgres/0012_refused_of_user.sql"),
         1,
     ),
 ];
@@ -156,6 +164,18 @@ pub(crate) fn check(db: &Db<'_>) -> Result<(), StoreError> {
         ));
     }
     Ok(())
+}
+
+/// Makes a store as a program made it that knew so many migrations.
+#[cfg(test)]
+pub(crate) fn make_old(pool: &Pool, version: i64) -> Result<(), StoreError> {
+    pool.transact(true, |db| {
+        for (number, (migration, oldest)) in (1..=version).zip(&MIGRATIONS) {
+            db.run_migration(migration)?;
+            set_version(db, number, *oldest)?;
+        }
+        set_state(db, State::Open)
+    })
 }
 
 fn newest() -> i64 {

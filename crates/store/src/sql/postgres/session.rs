@@ -30,6 +30,8 @@ use crate::sql::{Sql, Value};
 /// How long any call may take, within the deadline of the request: longer than PostgreSQL waits for a lock, and together with the others of a login less than a
 /// module waits.
 const CALL: Duration = Duration::from_secs(5);
+/// The same of a migration, which may make an index of all events.
+const MIGRATION: Duration = Duration::from_secs(60 * 60);
 /// How many rows are fetched at once.
 const FETCHED: usize = 500;
 /// How many statements wait at most, since all that are sent at once have the time of one call.
@@ -169,6 +171,15 @@ impl Session {
         self.send_later(None)?;
         self.count(1, true);
         self.call(self.client.batch_execute(sql))
+    }
+
+    /// The same, for statements that may read whole tables, while nobody logs in by way of this connection.
+    pub(crate) fn migrate(&self, sql: &str) -> Result<(), StoreError> {
+        self.answers.forget();
+        self.send_later(None)?;
+        self.count(1, true);
+        let done = self.run_for(MIGRATION, self.client.batch_execute(sql))?;
+        self.outcome(done)
     }
 
     pub(crate) fn execute(&self, sql: Sql<'_>, values: &[Value<'_>]) -> Result<usize, StoreError> {
@@ -339,10 +350,14 @@ impl Session {
 
     /// Waits for `work`, for as long as any call may take.
     fn run<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        self.run_for(CALL, work)
+    }
+
+    fn run_for<T>(&self, most: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
         let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_broken.get()) else {
             return Err(StoreError::Unanswered);
         };
-        let limit = deadline::left(CALL);
+        let limit = deadline::left(most);
         if limit.is_zero() {
             // Nothing was sent. What was begun is undone when the connection is thrown away.
             self.is_broken.set(true);

@@ -1,5 +1,6 @@
 //! What only a server can do to a store: it goes away, it does not answer, and it serves many at once.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -12,6 +13,7 @@ use crate::attempts::{CodeAttempt, CodeOutcome, CodeProof, Tally};
 use crate::event::{FleetHost, LoginOrigin, Origin, RefusalReason};
 use crate::journal::SystemLog;
 use crate::model::ticket::Settlement;
+use crate::sql::{events, values};
 use crate::testing::postgres::{Database, Server};
 use crate::testing::{Bench, alice, app, origin};
 use crate::tx::View;
@@ -146,6 +148,66 @@ fn a_verdict_that_no_standby_has_is_not_repeated() {
 }
 
 #[test]
+fn a_transaction_that_another_one_was_in_the_way_of_runs_again_and_is_counted() {
+    let remote = Remote::new();
+    let tries = Cell::new(0);
+    let twice = |_: &View<'_>| {
+        tries.set(tries.get() + 1);
+        if tries.get() < 3 {
+            return Err(StoreError::Conflict);
+        }
+        Ok(())
+    };
+    let before = remote.store.database_counters().retries;
+    remote.store.write_unsynced(twice).unwrap();
+    let after = remote.store.database_counters().retries;
+    assert_eq!((tries.get(), after - before), (3, 2));
+}
+
+#[test]
+fn a_transaction_that_waited_for_a_connection_is_counted() {
+    let remote = Remote::new();
+    let location = &remote.bench.location;
+    let address = std::fs::read_to_string(&location.server).unwrap();
+    let join = if address.contains('?') { '&' } else { '?' };
+    let one = format!("{}{join}connections=1", address.trim());
+    std::fs::write(&location.server, one).unwrap();
+    let store = Store::open(location.clone()).unwrap();
+    assert_eq!(store.database_counters().waits, 0);
+    let soon = Instant::now() + Duration::from_millis(50);
+    store
+        .write_unsynced(|_| {
+            let second = thread::scope(|scope| {
+                let waiting = || deadline::within(soon, || store.snapshot(&alice()).map(drop));
+                scope.spawn(waiting).join().unwrap()
+            });
+            assert!(matches!(second, Err(StoreError::Busy(None))), "{second:?}");
+            Ok(())
+        })
+        .unwrap();
+    let counters = store.database_counters();
+    assert_eq!(counters.waits, 1);
+    assert!(counters.waited_microseconds > 0);
+}
+
+#[test]
+fn refused_logins_are_found_without_reading_the_others_of_their_user() {
+    let remote = Remote::new();
+    let (sql, _) = events::REFUSED_SINCE_PASS.postgres();
+    let sql = format!("EXPLAIN {sql}");
+    let explain = |view: &View<'_>| {
+        // The tables are empty.
+        view.db
+            .run_migration("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")?;
+        let (name, uid) = ("alice", 1000_u32);
+        view.db
+            .query_all(&sql, values![name, uid], |row| row.at::<String>(0))
+    };
+    let plan = remote.store.write_unsynced(explain).unwrap().join("\n");
+    assert!(plan.contains("using refused_of_user on event"), "{plan}");
+}
+
+#[test]
 fn a_commit_with_a_warning_is_a_refusal() {
     let remote = Remote::new();
     remote.bench.enrol(&remote.store, &alice(), "phone");
@@ -164,6 +226,7 @@ fn a_commit_with_a_warning_is_a_refusal() {
         matches!(changed, Err(StoreError::Unanswered)),
         "{changed:?}"
     );
+    assert_eq!(remote.store.database_counters().unknown_commits, 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::sql::{Db, values};
 
 /// Each runs once, in order; the number of those that ran is the schema version ([`Header::schema`]).
-static MIGRATIONS: [&str; 32] = [
+static MIGRATIONS: [&str; 33] = [
     include_str!("../../../migrations/0001_first.sql"),
     include_str!("../../../migrations/0002_people.sql"),
     include_str!("../../../migrations/0003_codes.sql"),
@@ -42,6 +42,7 @@ static MIGRATIONS: [&str; 32] = [
     include_str!("../../../migrations/0030_rescue_codes.sql"),
     include_str!("../../../migrations/0031_ca_rotation.sql"),
     include_str!("../../../migrations/0032_device_hosts.sql"),
+    include_str!("../../../migrations/0033_server_counters.sql"),
 ];
 
 /// The number of a schema that no program uses: the store was moved away.

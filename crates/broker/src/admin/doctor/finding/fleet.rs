@@ -12,6 +12,18 @@ pub enum FleetFinding {
         version: i64,
         /// Where the store is, and on what.
         place: Box<Place>,
+        /// The number of the key that encrypts secrets in the store.
+        sealing_key: u32,
+    },
+    /// The certificate of this server ends soon, or has ended.
+    ServerCertificateEnds {
+        /// When.
+        until: Timestamp,
+    },
+    /// It is a server, and certificates of hosts end soon, which have not been renewed.
+    HostCertificatesEnd {
+        /// The names of the hosts; never empty.
+        hosts: Vec<String>,
     },
     /// It is a server, and a host as well: logins to it depend on servers, which may be itself.
     ServerIsHost,
@@ -99,6 +111,7 @@ impl FleetFinding {
             Self::Server { .. }
                 | Self::Host { .. }
                 | Self::OtherUid { .. }
+                | Self::HostCertificatesEnd { .. }
                 | Self::NoStandby {
                     is_demanded: false,
                     ..
