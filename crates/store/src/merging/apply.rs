@@ -1,9 +1,11 @@
 //! Writing what was decided.
 
+use std::collections::HashSet;
+
 use twofa_core::exemption::{Exemption, Subject};
 use twofa_core::{Account, Channel, Throttle, Timestamp};
 
-use super::fleet_people::load;
+use super::fleet_people::{load, load_ahead};
 use super::person::{Decision, There, decide};
 use super::{Export, Group, MergePlan, MergeRules};
 use crate::app_sealing::{enrolled, stored_count};
@@ -11,15 +13,19 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::event::{Event, Origin};
 use crate::exemptions::fields;
+use crate::sql::apps::NewRow;
 use crate::sql::merging::{self, MergedUser};
 use crate::sql::row_hashes::EXEMPTION;
 use crate::sql::{
-    apps, backup_codes, exemptions, invitations, journal, security_keys, unproved, users,
+    apps, backup_codes, exemptions, invitations, journal, sealing, security_keys, unproved, users,
 };
 use crate::tx::Tx;
 
 /// How many people are merged in one transaction. Logins wait for one where the store is in a file.
 const BATCH: usize = 100;
+
+/// About how many people a database on a server is asked in one round trip: five queries each, which share the time of one.
+const ASKED_AT_ONCE: usize = 12;
 
 /// What a merge has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,61 +97,142 @@ fn merge_batch(
     // Rows are locked in the same order by everybody who locks several.
     let mut groups: Vec<_> = batch.iter().collect();
     groups.sort_by(|a, b| a.account.cmp(&b.account));
-    let mut apps = 0;
-    for group in groups {
-        apps += merge_person(tx, exports, group, rules)?;
+    let people = decide_all(tx, exports, &groups, rules)?;
+    // What nothing depends on, PostgreSQL gets with the commit, many statements at once.
+    for person in &people {
+        write_person(tx, exports, person)?;
     }
-    Ok(apps)
+    write_apps(tx, &people)
 }
 
-fn merge_person(
+/// What becomes of a person.
+struct Person<'a> {
+    group: &'a Group,
+    user: i64,
+    is_new: bool,
+    there: There,
+    decision: Decision,
+}
+
+/// Decides about the people of `groups`, and adds those that are new. All is read before anything is written, many people in one
+/// round trip.
+fn decide_all<'a>(
     tx: &Tx<'_>,
     exports: &[Export],
-    group: &Group,
+    groups: &[&'a Group],
     rules: MergeRules,
-) -> Result<usize, StoreError> {
-    let account = &group.account;
-    let (user, is_new, there) = match load(tx, account)? {
-        Some((user, there)) => (user, false, there),
-        // Since the plan was made, somebody else has got the name or uid.
-        None if users::identity_mismatch(tx.db, account)?.is_some() => {
-            return Err(StoreError::ChangedMeanwhile);
+) -> Result<Vec<Person<'a>>, StoreError> {
+    let mut found = Vec::with_capacity(groups.len());
+    for groups in groups.chunks(ASKED_AT_ONCE) {
+        let ahead = groups.iter().flat_map(|group| load_ahead(&group.account));
+        tx.db.ask(&ahead.collect::<Vec<_>>())?;
+        for group in groups {
+            let there = load(tx, &group.account)?;
+            // Since the plan was made, somebody else has got the name or uid.
+            if there.is_none() && users::identity_mismatch(tx.db, &group.account)?.is_some() {
+                return Err(StoreError::ChangedMeanwhile);
+            }
+            found.push(there);
         }
-        None => (users::insert(tx.db, account)?, true, There::default()),
-    };
-    let mut decision = decide(&there, &group.parts(exports), rules);
-    drop_taken_addresses(tx, user, &mut decision, &there)?;
-    if !is_new {
-        invitations::use_up(tx.db, user, tx.now)?;
-        users::raise_generation(tx.db, user)?;
     }
-    write_settings(tx, user, &decision, &there)?;
-    write_methods(tx, account, user, &decision)?;
-    grant_exemptions(tx, account, &decision.exemptions)?;
+    let new = groups.iter().zip(&found);
+    let new = new.filter(|(_, there)| there.is_none());
+    let new: Vec<_> = new.map(|(group, _)| &group.account).collect();
+    let mut added = users::insert_each(tx.db, &new)?.into_iter();
+    let is_unique = tx.rules()?.rulebook.machine().unique_addresses;
+    let mut taken = HashSet::new();
+    let mut people = Vec::with_capacity(groups.len());
+    for (&group, found) in groups.iter().zip(found) {
+        let is_new = found.is_none();
+        let (user, there) = match found {
+            Some(found) => found,
+            None => (added.next().ok_or(StoreError::Conflict)?, There::default()),
+        };
+        let mut decision = decide(&there, &group.parts(exports), rules);
+        if is_unique {
+            drop_taken_addresses(tx, user, &mut decision, &there, &mut taken)?;
+        }
+        people.push(Person {
+            group,
+            user,
+            is_new,
+            there,
+            decision,
+        });
+    }
+    Ok(people)
+}
+
+/// Writes all of a person but apps.
+fn write_person(tx: &Tx<'_>, exports: &[Export], person: &Person<'_>) -> Result<(), StoreError> {
+    let Person {
+        group,
+        user,
+        is_new,
+        there,
+        decision,
+    } = person;
+    if !is_new {
+        invitations::use_up(tx.db, *user, tx.now)?;
+        users::raise_generation(tx.db, *user)?;
+    }
+    write_settings(tx, *user, decision, there)?;
+    write_methods(tx, *user, decision)?;
+    grant_exemptions(tx, &group.account, &decision.exemptions)?;
     let from = group
         .parts(exports)
         .iter()
         .map(|part| part.host.to_owned())
         .collect();
-    let apps = decision.apps.len();
     let event = Event::UserMerged {
         from,
-        apps: u64::try_from(apps).unwrap_or(u64::MAX),
+        apps: u64::try_from(decision.apps.len()).unwrap_or(u64::MAX),
     };
     // The person did nothing, and an administrator announces it.
-    tx.record_quietly(Some(account), &event)?;
-    Ok(apps)
+    tx.record_quietly(Some(&group.account), &event).map(drop)
 }
 
+/// Adds the apps of all, and returns how many there were.
+fn write_apps(tx: &Tx<'_>, people: &[Person<'_>]) -> Result<usize, StoreError> {
+    let mut new = Vec::new();
+    for person in people {
+        for (app, enrolled_at) in &person.decision.apps {
+            new.push((person, app, *enrolled_at));
+        }
+    }
+    let rows = new.iter().map(|(person, new, enrolled_at)| {
+        Ok(NewRow {
+            user: person.user,
+            label: &new.label,
+            parameters: new.app.parameters.into(),
+            used: new.app.used.map(stored_count).transpose()?,
+            enrolled_at: *enrolled_at,
+        })
+    });
+    let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    // The keys are sealed to their rows, so the rows must have their numbers first.
+    let numbers = apps::insert_each(tx.db, &rows)?;
+    let sealing = sealing::in_force(tx.db)?;
+    for ((person, new, _), row) in new.iter().zip(&numbers) {
+        let place = enrolled(*row, &person.group.account);
+        let sealed = tx.key.seal(sealing, place, new.app.key.expose())?;
+        apps::set_key(tx.db, *row, &sealed)?;
+    }
+    Ok(numbers.len())
+}
+
+/// Where an address belongs to one person only, has `decision` do without verified ones that another person has, or one of this
+/// batch has got.
 fn drop_taken_addresses(
     tx: &Tx<'_>,
     user: i64,
     decision: &mut Decision,
     there: &There,
+    taken: &mut HashSet<(Channel, String)>,
 ) -> Result<(), StoreError> {
-    if !tx.rules()?.rulebook.machine().unique_addresses {
-        return Ok(());
-    }
     for channel in Channel::ALL {
         let contact = &decision.contacts[channel];
         let is_taken = match contact {
@@ -153,7 +240,10 @@ fn drop_taken_addresses(
                 if contact.verified
                     && there.user.contacts[channel] != decision.contacts[channel] =>
             {
+                // Those of this batch are not in the database yet.
+                let address = (channel, contact.address.to_ascii_lowercase());
                 users::is_verified_by_another(tx.db, user, channel, &contact.address)?
+                    || !taken.insert(address)
             }
             _ => false,
         };
@@ -195,20 +285,7 @@ fn write_settings(
     Ok(())
 }
 
-fn write_methods(
-    tx: &Tx<'_>,
-    account: &Account,
-    user: i64,
-    decision: &Decision,
-) -> Result<(), StoreError> {
-    for (new, enrolled_at) in &decision.apps {
-        let used = new.app.used.map(stored_count).transpose()?;
-        let parameters = new.app.parameters.into();
-        // The key is sealed to its row, so the row must have its number first.
-        let row = apps::insert(tx.db, user, &new.label, &parameters, used, *enrolled_at)?;
-        let sealed = tx.seal(enrolled(row, account), new.app.key.expose())?;
-        apps::set_key(tx.db, row, &sealed)?;
-    }
+fn write_methods(tx: &Tx<'_>, user: i64, decision: &Decision) -> Result<(), StoreError> {
     for (app, used) in &decision.used {
         apps::raise_used(tx.db, *app, stored_count(*used)?)?;
     }

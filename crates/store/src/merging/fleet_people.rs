@@ -8,6 +8,8 @@ use twofa_core::{Account, Channel};
 use super::Matter;
 use super::person::{Decision, There};
 use crate::error::StoreError;
+use crate::snapshot::methods_ahead;
+use crate::sql::Ahead;
 use crate::sql::users::{self, ListedUser};
 use crate::sql::{backup_codes, security_keys, unproved};
 use crate::tx::View;
@@ -112,6 +114,13 @@ impl FleetPeople {
             }
         }
     }
+}
+
+/// What [`load`] asks, and whether another account has the name or uid of one that is not there.
+pub(super) fn load_ahead(account: &Account) -> Vec<Ahead> {
+    let mut ahead = methods_ahead(account);
+    ahead.push(users::identity_mismatch_ahead(account));
+    ahead
 }
 
 /// What the store knows of `account`, with its number there. In a change, its row is locked.

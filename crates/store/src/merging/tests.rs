@@ -51,6 +51,48 @@ impl Host {
     }
 }
 
+#[test]
+fn people_are_merged_in_few_round_trips_to_a_database() {
+    const PEOPLE: u32 = 120;
+    let fleet = Bench::new();
+    let store = fleet.create();
+    let host = Host::new("web1");
+    for number in 0..PEOPLE {
+        let account = Account {
+            name: format!("user{number}"),
+            uid: 5_000 + number,
+        };
+        host.enrol(&account, &app("phone"));
+        let address = format!("user{number}@example.org");
+        host.bench
+            .verify(&host.store, &account, Channel::Email, &address);
+        let codes = BackupSet::hash(&[BackupCode::from_random([1; 10])], [3; 16]).unwrap();
+        let generation = host.generation(&account);
+        let made = host.store.replace_backup_codes(
+            &account,
+            generation,
+            &codes,
+            &origin(),
+            host.bench.now,
+        );
+        made.unwrap();
+    }
+    let mut exports = [host.export()];
+    let standings = all_shared(&exports);
+    let rules = MergeRules::default();
+    let plan = store.plan_merge(&exports, &standings, rules).unwrap();
+    let before = store.traffic();
+    let merged = store.merge(&mut exports, &plan, rules, &origin(), fleet.now, |_| ());
+    assert_eq!(merged.unwrap().people, 120);
+    let after = store.traffic();
+    let round_trips = after.round_trips - before.round_trips;
+    let statements = after.statements - before.statements;
+    assert!(
+        round_trips < u64::from(PEOPLE) / 2,
+        "{round_trips} round trips, {statements} statements"
+    );
+}
+
 fn all_shared(exports: &[Export]) -> HashMap<Account, Standing> {
     let accounts = exports.iter().flat_map(Export::accounts);
     accounts

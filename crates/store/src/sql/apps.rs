@@ -4,7 +4,7 @@
 use twofa_core::app::{OtpKind, Parameters};
 use twofa_core::{Account, Timestamp};
 
-use super::{Ahead, Db, Row, account_of, values};
+use super::{Ahead, Db, Row, Value, account_of, values};
 use crate::error::StoreError;
 
 /// An app, its key sealed.
@@ -79,6 +79,12 @@ pub(crate) fn has_label(db: &Db<'_>, user: i64, label: &str) -> Result<bool, Sto
     db.exists(sql, values![user, label])
 }
 
+/// In the place of a key, until the number of its row is known.
+const NO_KEY: &[u8] = &[];
+const INSERT: &str =
+    "INSERT INTO app (user, label, period, algorithm, digits, key, used, enrolled_at)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
 /// Adds an app without its key and returns its id, which the key is to be sealed to.
 pub(crate) fn insert(
     db: &Db<'_>,
@@ -93,17 +99,46 @@ pub(crate) fn insert(
         algorithm,
         digits,
     } = parameters;
-    let sql = "INSERT INTO app (user, label, period, algorithm, digits, key, used, enrolled_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     db.insert(
-        sql,
-        values![user, label, period, algorithm, digits, [0_u8; 0], used, now],
+        INSERT,
+        values![user, label, period, algorithm, digits, NO_KEY, used, now],
     )
 }
 
+/// An app that is added, without its key.
+pub(crate) struct NewRow<'a> {
+    pub user: i64,
+    pub label: &'a str,
+    pub parameters: StoredParameters,
+    pub used: Option<i64>,
+    pub enrolled_at: Timestamp,
+}
+
+/// [`insert`] for each of these apps. Returns their numbers.
+pub(crate) fn insert_each(db: &Db<'_>, new: &[NewRow<'_>]) -> Result<Vec<i64>, StoreError> {
+    let rows: Vec<_> = new.iter().map(NewRow::values).collect();
+    db.insert_each(INSERT, &rows)
+}
+
+impl NewRow<'_> {
+    fn values(&self) -> Vec<Value<'_>> {
+        let parameters = &self.parameters;
+        values![
+            self.user,
+            self.label,
+            parameters.period,
+            parameters.algorithm,
+            parameters.digits,
+            NO_KEY,
+            self.used,
+            self.enrolled_at
+        ]
+        .to_vec()
+    }
+}
+
 pub(crate) fn set_key(db: &Db<'_>, id: i64, sealed: &[u8]) -> Result<(), StoreError> {
-    db.execute("UPDATE app SET key = ?2 WHERE id = ?1", values![id, sealed])?;
-    Ok(())
+    db.execute_later("UPDATE app SET key = ?2 WHERE id = ?1", values![id, sealed])
 }
 
 const RAISE_USED: &str = "UPDATE app SET used = ?2 WHERE id = ?1 AND (used IS NULL OR used < ?2)";

@@ -47,14 +47,11 @@ pub(crate) fn find(db: &Db<'_>, account: &Account) -> Result<Option<BackupSet>, 
 pub(crate) fn insert(db: &Db<'_>, user: i64, set: &BackupSet) -> Result<(), StoreError> {
     let Cost { memory_kib, passes } = set.cost;
     let sql = "INSERT INTO backup_set (user, salt, memory_kib, passes) VALUES (?1, ?2, ?3, ?4)";
-    db.execute(sql, values![user, set.salt, memory_kib, passes])?;
-    for digest in &set.unused {
-        db.execute(
-            "INSERT INTO backup_code (user, digest) VALUES (?1, ?2)",
-            values![user, digest],
-        )?;
-    }
-    Ok(())
+    db.execute_later(sql, values![user, set.salt, memory_kib, passes])?;
+    let sql = "INSERT INTO backup_code (user, digest) VALUES (?1, ?2)";
+    set.unused
+        .iter()
+        .try_for_each(|digest| db.execute_later(sql, values![user, digest]))
 }
 
 /// Removes the set with its codes. Returns whether there was one.

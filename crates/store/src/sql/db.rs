@@ -232,6 +232,32 @@ impl<'a> Db<'a> {
         }
     }
 
+    /// Runs an `INSERT` of one row for each of these parameters and returns the `id`s, in this order. PostgreSQL gets many at
+    /// once.
+    pub(crate) fn insert_each<'s>(
+        &self,
+        sql: impl Into<Sql<'s>>,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<Vec<i64>, StoreError> {
+        let sql = sql.into();
+        match self.0 {
+            Engine::Sqlite(_) => rows.iter().map(|values| self.insert(sql, values)).collect(),
+            Engine::Postgres { session, .. } => session.insert_each(sql, rows),
+        }
+    }
+
+    /// Asks in one round trip what the transaction asks next. As with the beginning of a transaction, what it asks otherwise is a
+    /// query like any other, and what is written forgets the answers.
+    pub(crate) fn ask(&self, ahead: &[Ahead]) -> Result<(), StoreError> {
+        match self.0 {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres { session, is_change } => {
+                let ahead = ahead.iter().map(|it| it.in_change(is_change));
+                session.ask(&ahead.collect::<Vec<_>>())
+            }
+        }
+    }
+
     /// Whether a query gives any row.
     pub(crate) fn exists<'s>(
         &self,

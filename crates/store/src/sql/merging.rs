@@ -40,7 +40,7 @@ pub(crate) fn save_user(db: &Db<'_>, id: i64, user: &MergedUser) -> Result<(), S
         preferred,
         passed_at,
     } = user;
-    db.execute(
+    db.execute_later(
         Sql::new(&sqlite, &postgres),
         values![
             id,
@@ -49,6 +49,5 @@ pub(crate) fn save_user(db: &Db<'_>, id: i64, user: &MergedUser) -> Result<(), S
             preferred.map(Method::name),
             passed_at
         ],
-    )?;
-    Ok(())
+    )
 }

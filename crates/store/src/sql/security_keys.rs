@@ -42,7 +42,7 @@ pub(crate) fn insert(db: &Db<'_>, user: i64, key: &SecurityKey) -> Result<(), St
     } = key;
     let sql = "INSERT INTO security_key (user, label, identity, fingerprint, enrolled_at, confirmed_at, without_touch)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    db.execute(
+    db.execute_later(
         sql,
         values![
             user,
@@ -53,8 +53,7 @@ pub(crate) fn insert(db: &Db<'_>, user: i64, key: &SecurityKey) -> Result<(), St
             confirmed_at,
             without_touch
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Notes that sshd proved that the user holds the key, if it is the first time.

@@ -141,10 +141,20 @@ pub(crate) fn uids(db: &Db<'_>, name: &str) -> Result<Vec<u32>, StoreError> {
     )
 }
 
+const INSERT: &str = "INSERT INTO user (name, uid) VALUES (?1, ?2)";
+
 /// Adds the user `account`, of whom nothing is known, and returns its id.
 pub(crate) fn insert(db: &Db<'_>, account: &Account) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO user (name, uid) VALUES (?1, ?2)";
-    db.insert(sql, values![&account.name, account.uid])
+    db.insert(INSERT, values![&account.name, account.uid])
+}
+
+/// [`insert`] for each of the `accounts`.
+pub(crate) fn insert_each(db: &Db<'_>, accounts: &[&Account]) -> Result<Vec<i64>, StoreError> {
+    let mut rows = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        rows.push(values![account.name, account.uid].to_vec());
+    }
+    db.insert_each(INSERT, &rows)
 }
 
 /// Removes a user and everything that belongs to it: methods, a pending app, throttles.
@@ -194,8 +204,7 @@ pub(crate) fn set_contact(
     let [own, is_verified, is_by_owner] = contact_columns(channel);
     let sql =
         format!("UPDATE user SET {own} = ?2, {is_verified} = ?3, {is_by_owner} = ?4 WHERE id = ?1");
-    db.execute(&sql, values![id, address, verified, by_owner])?;
-    Ok(())
+    db.execute_later(&sql, values![id, address, verified, by_owner])
 }
 
 /// Makes every address one that is not verified, and so no method. They stay on file.
@@ -302,17 +311,23 @@ pub(crate) fn has_anything(db: &Db<'_>, id: i64) -> Result<bool, StoreError> {
     db.exists(sql, values![id])
 }
 
+const MISMATCH: &str = concat!(
+    "SELECT name, uid FROM user WHERE (name = ?1 OR uid = ?2) AND (required = 1 OR ",
+    has_method!(),
+    ") ORDER BY name <> ?1, id LIMIT 1"
+);
+
 /// The user with a method or a requirement who has the name or the uid of `account`; the name goes first. Found by indexes.
 pub(crate) fn identity_mismatch(
     db: &Db<'_>,
     account: &Account,
 ) -> Result<Option<Account>, StoreError> {
-    let sql = concat!(
-        "SELECT name, uid FROM user WHERE (name = ?1 OR uid = ?2) AND (required = 1 OR ",
-        has_method!(),
-        ") ORDER BY name <> ?1, id LIMIT 1"
-    );
-    db.query_opt(sql, values![&account.name, account.uid], account_of)
+    db.query_opt(MISMATCH, values![&account.name, account.uid], account_of)
+}
+
+/// [`identity_mismatch`], to be asked later.
+pub(crate) fn identity_mismatch_ahead(account: &Account) -> Ahead {
+    Ahead::new(MISMATCH, values![&account.name, account.uid])
 }
 
 /// Where the columns of [`UserRecord`] stand in a statement: looked up once, however many rows it has.

@@ -25,7 +25,7 @@ use super::statement::Compiled;
 use super::translate::translate;
 use crate::deadline;
 use crate::error::StoreError;
-use crate::sql::{Sql, Value};
+use crate::sql::{Ahead, Sql, Value};
 
 /// How long any call may take, within the deadline of the request: longer than PostgreSQL waits for a lock, and together with the others of a login less than a
 /// module waits.
@@ -226,6 +226,48 @@ impl Session {
         let row = rows.first();
         let row = row.ok_or_else(|| StoreError::Damaged("a row was not inserted".to_owned()))?;
         Ok(row.try_get(0)?)
+    }
+
+    /// Runs an `INSERT` of one row for each of these parameters, many in one round trip, and returns the `id`s.
+    pub(crate) fn insert_each(
+        &self,
+        sql: Sql<'_>,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<Vec<i64>, StoreError> {
+        self.answers.forget();
+        self.send_later(None)?;
+        let statement = self.prepared(sql, Form::Insert)?;
+        let mut ids = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(MOST_LATER) {
+            let sent = rows.iter();
+            let sent = sent.map(|values| self.sent(&statement, values.clone()));
+            for answer in self.run_all(sent.collect())? {
+                let rows = self.outcome(answer)?;
+                let row = rows.first();
+                let row =
+                    row.ok_or_else(|| StoreError::Damaged("a row was not inserted".to_owned()))?;
+                ids.push(row.try_get(0)?);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Asks in one round trip what is asked next; what was asked so before is forgotten.
+    pub(crate) fn ask(&self, ahead: &[Ahead]) -> Result<(), StoreError> {
+        self.answers.forget();
+        self.send_later(None)?;
+        let asked = ahead.iter().map(|ahead| self.form(ahead.sql()));
+        let asked: Vec<_> = asked.collect::<Result<_, _>>()?;
+        let sent = asked.iter().zip(ahead);
+        let sent = sent.map(|(statement, ahead)| self.sent(statement, ahead.values()));
+        let answers = self.run_all(sent.collect())?.into_iter();
+        let answers = answers.map(|answer| {
+            let rows = self.outcome(answer)?;
+            Ok(rows.into_iter().map(Found::Whole).collect())
+        });
+        self.answers
+            .set(ahead.iter().cloned().zip(answers).collect());
+        Ok(())
     }
 
     /// All rows of a query.
