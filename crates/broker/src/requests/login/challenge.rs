@@ -52,7 +52,7 @@ pub(super) fn conclude(
             if let Some(duration) = trusted_for {
                 let now = request.context.now();
                 let until = now.after(duration.seconds());
-                let _ = terminal.info(messages::device_trusted(until, now).into());
+                let _ = terminal.info(messages::device_trusted_on_host(until, now).into());
             }
             let why = reasons::passed(method, backup_codes_left);
             return Ok(request.passed(why, is_settled));

@@ -45,6 +45,14 @@ pub fn device_trusted(until: Timestamp, now: Timestamp) -> String {
     )
 }
 
+/// The same on a host of a fleet, where devices are listed on its servers.
+pub fn device_trusted_on_host(until: Timestamp, now: Timestamp) -> String {
+    format!(
+        "No code is asked for here until {}. An administrator can undo this.",
+        moment(until, now)
+    )
+}
+
 /// The session has a lifetime.
 pub fn session_ends(until: Timestamp, now: Timestamp) -> String {
     format!("This session ends at {}.", moment(until, now))
