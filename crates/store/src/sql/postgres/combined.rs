@@ -24,7 +24,7 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Part {
     columns: Arc<[String]>,
-    fields: Vec<(Type, Option<Vec<u8>>)>,
+    fields: Vec<Field>,
 }
 
 impl Found {
@@ -99,8 +99,14 @@ pub(super) fn columns(statement: &Compiled) -> Arc<[String]> {
     }
 }
 
+/// A field of a record: its type, and its bytes unless it is null.
+type Field = (Type, Option<Vec<u8>>);
+
+/// The length of what is null.
+const NULL: u32 = u32::MAX;
+
 /// An array of records, as `array_send` and `record_send` of PostgreSQL write it.
-struct Records(Vec<Vec<(Type, Option<Vec<u8>>)>>);
+struct Records(Vec<Vec<Field>>);
 
 impl<'a> FromSql<'a> for Records {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
@@ -124,45 +130,43 @@ impl<'a> FromSql<'a> for Records {
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn records(&mut self) -> Option<Vec<Vec<(Type, Option<Vec<u8>>)>>> {
+    fn records(&mut self) -> Option<Vec<Vec<Field>>> {
         let dimensions = self.number()?;
         // Whether any is null, and the type of all.
         self.take(8)?;
         if dimensions == 0 {
             return Some(Vec::new());
         }
-        let length = self.number()?;
+        let number = self.number()?;
         // The number of the first.
         self.take(4)?;
-        (0..length)
-            .map(|_| Bytes(self.counted()??).record())
-            .collect()
-    }
-
-    fn record(&mut self) -> Option<Vec<(Type, Option<Vec<u8>>)>> {
-        let length = self.number()?;
-        let fields = (0..length).map(|_| {
-            let of_type = Type::from_oid(self.number()?)?;
-            Some((of_type, self.counted()?.map(<[u8]>::to_vec)))
+        let records = (0..number).map(|_| {
+            let length = self.number()?;
+            Bytes(self.take(length)?).record()
         });
-        fields.collect()
+        records.collect()
     }
 
-    /// So many bytes as the number before them says; within, `None`: null.
-    fn counted(&mut self) -> Option<Option<&'a [u8]>> {
-        let length = self.number()?;
-        if length == u32::MAX {
-            return Some(None);
-        }
-        self.take(usize::try_from(length).ok()?).map(Some)
+    fn record(&mut self) -> Option<Vec<Field>> {
+        let number = self.number()?;
+        (0..number).map(|_| self.field()).collect()
+    }
+
+    fn field(&mut self) -> Option<Field> {
+        let of_type = Type::from_oid(self.number()?)?;
+        let bytes = match self.number()? {
+            NULL => None,
+            length => Some(self.take(length)?.to_vec()),
+        };
+        Some((of_type, bytes))
     }
 
     fn number(&mut self) -> Option<u32> {
         Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
     }
 
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, left) = self.0.split_at_checked(length)?;
+    fn take(&mut self, length: u32) -> Option<&'a [u8]> {
+        let (taken, left) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
         self.0 = left;
         Some(taken)
     }
@@ -172,8 +176,11 @@ impl<'a> Bytes<'a> {
 mod tests {
     use super::*;
 
-    /// An array of records with these fields, each of a type and its bytes.
-    fn array(records: &[&[(u32, Option<&[u8]>)]]) -> Vec<u8> {
+    /// A field: the number of its type, and its bytes.
+    type Given<'a> = (u32, Option<&'a [u8]>);
+
+    /// An array of records with these fields.
+    fn array(records: &[&[Given<'_>]]) -> Vec<u8> {
         let number = |number: usize| u32::try_from(number).unwrap().to_be_bytes();
         let mut array = [
             number(1),
