@@ -115,8 +115,9 @@ pub(crate) fn not_opened(without: &[String]) -> String {
 }
 
 pub(crate) fn behind(hosts: &[&HostCa]) -> String {
+    let have = if hosts.len() == 1 { "has" } else { "have" };
     format!(
-        "{} have no certificate from the new certificate authority: {}",
+        "{} {have} no certificate from the new certificate authority: {}",
         count(hosts.len()),
         names(hosts)
     )
