@@ -1,8 +1,9 @@
 //! A fleet of two servers over one PostgreSQL database. [`failures`] is what becomes of logins when one of them fails,
-//! [`rotation`] when the sealing key is replaced, and [`booted`] when systemd runs the server.
+//! [`rotation`] when the sealing key is replaced, [`authorities`] when the certificate authority is, and [`booted`] when systemd runs the server.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
+mod authorities;
 mod booted;
 mod failures;
 mod rotation;
@@ -122,14 +123,28 @@ fn future_host() -> Machine {
 
 /// A host with a cable to each server, which has joined.
 fn host<'a>(first: &'a Machine, second: &'a Machine) -> (Machine, [Cable<'a>; 2]) {
+    host_called("web1", [1, 2], first, second)
+}
+
+/// The same for one with another name, in the networks with these numbers.
+fn host_called<'a>(
+    called: &str,
+    networks: [u8; 2],
+    first: &'a Machine,
+    second: &'a Machine,
+) -> (Machine, [Cable<'a>; 2]) {
     let host = future_host();
     let cables = [
-        first.connect(&host, "one", "10.78.1.1/24", "10.78.1.2/24"),
-        second.connect(&host, "two", "10.78.2.1/24", "10.78.2.2/24"),
-    ];
-    name(&host, "10.78.1.1 srv1.example.com");
-    name(&host, "10.78.2.1 srv2.example.com");
-    let token = token(first, "twofa host add web1");
+        (first, "srv1.example.com", networks[0]),
+        (second, "srv2.example.com", networks[1]),
+    ]
+    .map(|(server, known_as, network)| {
+        let here = format!("10.78.{network}.1");
+        name(&host, &format!("{here} {known_as}"));
+        let (here, there) = (format!("{here}/24"), format!("10.78.{network}.2/24"));
+        server.connect(&host, &format!("net{network}"), &here, &there)
+    });
+    let token = token(first, &format!("twofa host add {called}"));
     host.run_with_input("twofa join --token-file -", &token)
         .ok();
     (host, cables)

@@ -116,7 +116,7 @@ fn renew(
         return Ok(Err(messages::HOST_REFUSED));
     };
     let grace = store.rules_in_force()?.rulebook.machine().renewal_grace;
-    let loaded = shared.loaded();
+    let loaded = shared.loaded_now(now);
     let authority = loaded.signer(&shared.directory, store.ca_rotation()?.as_ref())?;
     let signed = authority.sign_host(request, &loaded.files.fleet, &host, now)?;
     let der = read_pem(&signed)?;
@@ -149,7 +149,7 @@ fn authorities(
     let Some((rotation, hosts)) = store.ca_rotation_and_hosts()? else {
         return Ok(None);
     };
-    let loaded = shared.loaded();
+    let loaded = shared.loaded_now(now);
     let issuer = loaded.issuer(shown, now)?;
     let (key, _) = key_and_end(shown)?;
     match store.note_host_ca(&key, known, issuer.as_deref(), now) {

@@ -116,7 +116,7 @@ fn sign(
     id: &Id,
     now: Timestamp,
 ) -> Result<Signed, Failure> {
-    let loaded = shared.loaded();
+    let loaded = shared.loaded_now(now);
     let authority = loaded.signer(&shared.directory, store.ca_rotation()?.as_ref())?;
     let certificate = authority.sign_host(&request.request, &loaded.files.fleet, id, now)?;
     let certificates = read_pem(&certificate)?;

@@ -140,6 +140,17 @@ impl Shared {
             .clone()
     }
 
+    /// What is in the files now, for which five of them are looked at. A host that asks in the seconds after the end of a rotation
+    /// would otherwise be answered by files that are gone, and ask again only five minutes later.
+    pub(super) fn loaded_now(&self, now: Timestamp) -> Arc<Loaded> {
+        if let Err(error) = self.reload(now) {
+            log::warn(&format!(
+                "the files of this server cannot be used: {error}; it goes on with those before"
+            ));
+        }
+        self.loaded()
+    }
+
     /// Reads the files again if they have changed. Where they cannot be read, what was read before goes on to count.
     pub(super) fn reload(&self, now: Timestamp) -> Result<(), Failure> {
         if self.directory.state() == self.loaded().state {

@@ -257,7 +257,7 @@ fn serve_connection(
     handshake: permits::Permit,
 ) {
     let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
-    let accepted = match stream::accept(&shared.loaded().config, socket, deadline) {
+    let accepted = match stream::accept(&shared.loaded_now(clock::now()).config, socket, deadline) {
         Ok(accepted) => accepted,
         // Probes of the port are not worth a line.
         Err(error) if error.kind() != io::ErrorKind::InvalidData => return,

@@ -65,8 +65,8 @@ impl Server {
             let issued = authority.issue_server_for(&self.fleet.id, &names, now(), kept);
             issued.unwrap()
         });
+        // The server notices by itself.
         directory.finish_rotation(kept.as_ref(), service()).unwrap();
-        self.shared.reload(now()).unwrap();
     }
 
     fn progress(&self) -> CaProgress {
@@ -169,6 +169,18 @@ fn a_host_that_slept_through_a_rotation_renews_by_its_key_and_can_do_nothing_bef
         assert!(host.trusts(&new) && !host.trusts(&server.fleet), "{lapsed}");
         assert_eq!(server.behind(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_host_that_comes_back_before_the_server_has_noticed_the_end_renews_at_once() {
+    let server = Server::new();
+    let host = Host::new(&server, &server.joined());
+    server.start_rotation();
+    server.open_rotation();
+    server.finish_rotation(Some(DAY));
+    assert!(host.keep_up(0).unwrap());
+    assert!(host.has_policy() && host.is_served(&server));
+    assert_eq!(server.behind(), Vec::<String>::new());
 }
 
 #[test]
