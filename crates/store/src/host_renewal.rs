@@ -96,7 +96,7 @@ impl Store {
                 return Ok(RenewalOutcome::Renewed);
             }
             if *is_of_old_ca {
-                // Whoever has the key of the old authority could cut off any host. The one that has renewed since is the host.
+                // With the key of the old authority, anyone could cut off any host. The one that has renewed since is the host.
                 return Err(StoreError::HostRefused);
             }
             fleet::set_copied(tx.db, id, now)?;

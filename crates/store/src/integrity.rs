@@ -293,7 +293,7 @@ impl Parts {
 }
 
 impl StoredPolicy {
-    /// What there is, whoever has written it.
+    /// What there is, no matter who wrote it.
     pub(crate) fn read(db: &Db<'_>) -> Result<Self, StoreError> {
         Ok(Parts::read(db)?.into())
     }

@@ -99,7 +99,7 @@ pub(crate) fn rulebook(view: &View<'_>) -> Result<Rulebook, StoreError> {
     rulebook_of(view.db, stored_policy(view, &[])?)
 }
 
-/// The same, whoever has written it: for what keeps nobody out and lets nobody in.
+/// The same, no matter who wrote it: for what keeps nobody out and lets nobody in.
 pub(crate) fn rulebook_as_stored(db: &Db<'_>) -> Result<Rulebook, StoreError> {
     rulebook_of(db, StoredPolicy::read(db)?)
 }

@@ -1,6 +1,7 @@
 //! A server and hosts of a fleet, each with a network of its own. Here are logins; [`policy`] is the rules, [`merging`] moving in,
-//! [`rescue`] getting in without the network, [`sessions`] what becomes of logins, [`copies`] hosts that are cloned or set back, [`enabling`] `twofa pam enable` on a host,
-//! [`openssl`] a company's certificate authority and older protocols, and [`trust`] devices.
+//! [`rescue`] getting in without the network, [`sessions`] what becomes of logins, [`copies`] hosts that are cloned or set back,
+//! [`enabling`] `twofa pam enable` on a host, [`openssl`] a company's certificate authority and older protocols, and [`trust`]
+//! devices.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 

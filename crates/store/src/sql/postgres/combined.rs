@@ -11,7 +11,7 @@ use super::translate::translate_from;
 use crate::error::StoreError;
 use crate::sql::{Sql, Value};
 
-/// A row of PostgreSQL's: of a statement, or of one query among several.
+/// A row that PostgreSQL gave: of a statement, or of one query among several.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// Of a statement.

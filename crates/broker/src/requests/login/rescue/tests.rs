@@ -33,7 +33,7 @@ struct Host {
 }
 
 impl Host {
-    /// With these rules of the fleet besides those that matter always.
+    /// With these rules of the fleet, in addition to those that all tests need.
     fn new(settings: &[(&str, &str)]) -> Self {
         let fleet = make_fleet(clock()).unwrap();
         let mut bench = Bench::with_local_account();
