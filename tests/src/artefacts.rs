@@ -69,9 +69,18 @@ fn add_files(path: &Path, here: &Path, files: &mut Vec<Installed>) {
 fn prepare() -> Vec<Installed> {
     let built = profile_folder();
     build(&built);
+    programs(|name| slim(&built, name))
+}
+
+/// The programs of another build, which are in `folder`.
+pub(crate) fn installed_of(folder: &Path) -> Vec<Installed> {
+    programs(|name| folder.join(name))
+}
+
+fn programs(from: impl Fn(&str) -> PathBuf) -> Vec<Installed> {
     let file = |mode, name: &str, to: PathBuf| Installed {
         mode,
-        from: slim(&built, name),
+        from: from(name),
         to,
     };
     vec![

@@ -28,6 +28,7 @@ pub struct Builder {
     files: Vec<(String, String)>,
     commands: Vec<String>,
     sshd: Option<String>,
+    programs: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -103,6 +104,12 @@ impl Builder {
         self
     }
 
+    /// With the programs of another build, which are in `folder`: `twofa`, `twofad` and `libpam_twofa.so`.
+    pub fn programs(mut self, folder: &Path) -> Self {
+        self.programs = Some(folder.to_owned());
+        self
+    }
+
     /// A machine without our programs: those of the host, its modules and its stacks, unchanged.
     pub fn bare(mut self) -> Self {
         self.bare = true;
@@ -138,7 +145,8 @@ impl Builder {
         } else if self.bare {
             Vec::new()
         } else {
-            artefacts::installed()
+            let programs = self.programs.as_deref();
+            programs.map_or_else(artefacts::installed, artefacts::installed_of)
         };
         let plan = Plan {
             on_disk: self.on_disk.clone(),

@@ -1,10 +1,13 @@
 //! A running machine and what a test does with it.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::artefacts;
 use crate::broker::{self, Broker, BrokerState};
 use crate::builder::Builder;
 use crate::codes::Authenticator;
@@ -186,6 +189,17 @@ impl Machine {
         self.broker().start();
     }
 
+    /// Installs our programs over those of another build. What runs goes on as it is.
+    pub fn upgrade(&self) {
+        for file in artefacts::installed() {
+            let to = self.host_path(file.to.to_str().expect("a path of ours"));
+            let fresh = to.with_extension("new");
+            fs::copy(&file.from, &fresh).expect("the machine has room");
+            fs::set_permissions(&fresh, fs::Permissions::from_mode(file.mode)).expect("it is ours");
+            fs::rename(&fresh, &to).expect("it is in the same folder");
+        }
+    }
+
     /// The path by which the host reaches a path of the machine, for tests that must look without running a program in
     /// it. No part of `path` may be a symbolic link: it would be followed on the host.
     pub fn host_path(&self, path: &str) -> PathBuf {
@@ -235,7 +249,7 @@ impl Machine {
             return Account { uid: 0, gid: 0 };
         }
         let accounts =
-            std::fs::read_to_string(self.namespaces.path("/etc/passwd")).expect("/etc/passwd");
+            fs::read_to_string(self.namespaces.path("/etc/passwd")).expect("/etc/passwd");
         let numbers = accounts.lines().find_map(|line| {
             let mut fields = line
                 .strip_prefix(user)?

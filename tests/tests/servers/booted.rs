@@ -56,7 +56,7 @@ fn systemd_runs_a_confined_server_and_its_restart_in_the_middle_of_a_login_loses
     };
     let phone = system.enrol("alice");
     serve_by_systemd(&system);
-    let web1 = future_host();
+    let web1 = future_host().build();
     system.connect(&web1, "one", "10.78.1.1/24", "10.78.1.2/24");
     name(&web1, "10.78.1.1 srv1.example.com");
     let added = system.run("twofa host add web1").ok().stdout;

@@ -1,5 +1,6 @@
 //! A fleet of two servers over one PostgreSQL database. [`failures`] is what becomes of logins when one of them fails,
-//! [`rotation`] when the sealing key is replaced, [`authorities`] when the certificate authority is, and [`booted`] when systemd runs the server.
+//! [`rotation`] when the sealing key is replaced, [`authorities`] when the certificate authority is, and [`booted`] when systemd
+//! runs the server. [`upgrade`] takes them from one build to the next.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test says what it expects by failing
 
@@ -7,8 +8,11 @@ mod authorities;
 mod booted;
 mod failures;
 mod rotation;
+mod upgrade;
 
-use twofa_e2e::{Authenticator, Cable, FIRST_FACTOR, Machine, Output, Terminal, password_of};
+use twofa_e2e::{
+    Authenticator, Builder, Cable, FIRST_FACTOR, Machine, Output, Terminal, password_of,
+};
 
 const CODE_PROMPT: &str = "Verification code for vm";
 const PORT: u16 = 6238;
@@ -38,14 +42,21 @@ fn servers() -> (Machine, Machine, Authenticator) {
 
 /// Two machines that can be servers, of which the first has the database.
 fn machines() -> (Machine, Machine) {
-    let machine = || {
-        Machine::new()
-            .policy("mandatory")
-            .user("alice")
-            .user("bob")
-            .command("twofa policy set fleet.accounts=alice,bob")
-            .without_broker()
-    };
+    connected(future_server)
+}
+
+/// A machine that can be a server.
+fn future_server() -> Builder {
+    Machine::new()
+        .policy("mandatory")
+        .user("alice")
+        .user("bob")
+        .command("twofa policy set fleet.accounts=alice,bob")
+        .without_broker()
+}
+
+/// Two of `machine`, of which the first has the database.
+fn connected(machine: impl Fn() -> Builder) -> (Machine, Machine) {
     let first = machine().build();
     let second = machine().build();
     first.connect(&second, "db", "10.78.0.1/24", "10.78.0.2/24");
@@ -110,7 +121,7 @@ fn add_second(first: &Machine, second: &Machine) {
 }
 
 /// A machine that can be a host.
-fn future_host() -> Machine {
+fn future_host() -> Builder {
     let stack = format!("{FIRST_FACTOR}auth required pam_twofa.so\n");
     Machine::new()
         .policy("optional")
@@ -118,7 +129,6 @@ fn future_host() -> Machine {
         .user("bob")
         .pam("testapp", &stack)
         .with_sshd()
-        .build()
 }
 
 /// A host with a cable to each server, which has joined.
@@ -133,21 +143,33 @@ fn host_called<'a>(
     first: &'a Machine,
     second: &'a Machine,
 ) -> (Machine, [Cable<'a>; 2]) {
-    let host = future_host();
+    let host = future_host().build();
+    let cables = join(&host, called, networks, first, second);
+    (host, cables)
+}
+
+/// Has `host` join, with a cable to each server.
+fn join<'a>(
+    host: &Machine,
+    called: &str,
+    networks: [u8; 2],
+    first: &'a Machine,
+    second: &'a Machine,
+) -> [Cable<'a>; 2] {
     let cables = [
         (first, "srv1.example.com", networks[0]),
         (second, "srv2.example.com", networks[1]),
     ]
     .map(|(server, known_as, network)| {
         let here = format!("10.78.{network}.1");
-        name(&host, &format!("{here} {known_as}"));
+        name(host, &format!("{here} {known_as}"));
         let (here, there) = (format!("{here}/24"), format!("10.78.{network}.2/24"));
-        server.connect(&host, &format!("net{network}"), &here, &there)
+        server.connect(host, &format!("net{network}"), &here, &there)
     });
     let token = token(first, &format!("twofa host add {called}"));
     host.run_with_input("twofa join --token-file -", &token)
         .ok();
-    (host, cables)
+    cables
 }
 
 fn at_the_code_prompt(host: &Machine) -> Terminal {

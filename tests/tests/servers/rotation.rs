@@ -8,7 +8,7 @@ const KEY: &str = "/etc/twofa/secret.key";
 
 /// A script of the host in which alice logs in with one code after the other until the file /run/stop is there. It writes down
 /// the codes that it types and those that let her in.
-fn log_in_all_the_time(codes: &[String]) -> String {
+pub(super) fn log_in_all_the_time(codes: &[String]) -> String {
     let codes = codes.join(" ");
     format!(
         "for code in {codes}; do [ -e /run/stop ] && exit; echo $code >>/run/typed; \
@@ -17,7 +17,7 @@ fn log_in_all_the_time(codes: &[String]) -> String {
 }
 
 /// Waits until so many more logins have passed.
-fn wait_for_logins(web1: &Machine, more: usize) {
+pub(super) fn wait_for_logins(web1: &Machine, more: usize) {
     let passed = web1.file("/run/passed").lines().count();
     web1.wait_until(&format!("[ $(wc -l </run/passed) -ge {} ]", passed + more));
 }
@@ -32,7 +32,7 @@ fn keys(server: &Machine) -> Vec<String> {
         .collect()
 }
 
-fn restart(server: &Machine) {
+pub(super) fn restart(server: &Machine) {
     server.run("kill -9 $(cat /run/server.pid)").ok();
     server.wait_until("! kill -0 $(cat /run/server.pid)");
     start(server);

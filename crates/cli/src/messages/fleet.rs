@@ -136,8 +136,8 @@ pub(crate) fn setback(setback: &Setback) -> Vec<String> {
 pub(crate) fn made(id: &impl Display) -> String {
     format!(
         "This machine is the first server of fleet {id}.\nNext: systemctl enable --now twofad-server.service, and let \
-         hosts reach TCP port 6238.\nKeep /etc/twofa/fleet/root.key offline: it is needed only when the certificates \
-         that issue those of hosts and servers are replaced.\nservers.key, which root alone can read, is needed for \
+         hosts reach TCP port 6238.\nKeep /etc/twofa/fleet/root.key offline: no server \
+         needs it.\nservers.key, which root alone can read, is needed for \
          'twofa server add' and every 90 days for 'twofa fleet renew'.\n"
     )
 }

@@ -48,7 +48,8 @@ pub fn serve() -> ExitCode {
         let words: Vec<&str> = order.split(' ').collect();
         match words.as_slice() {
             ["join"] => {
-                hosts = Vec::leak(block().iter().map(|token| join(token)).collect());
+                let joined = block().into_iter().enumerate();
+                hosts = Vec::leak(joined.map(|(number, token)| join(&token, number)).collect());
                 println!("{}", hosts.len());
             }
             ["log-in", at_once] => log_in_all(hosts, at_once.parse().unwrap(), &block()),
@@ -78,8 +79,8 @@ fn block() -> Vec<String> {
         .collect()
 }
 
-/// A host with a key of its own, that has joined by `token`.
-fn join(token: &str) -> Servers {
+/// A host with a key of its own, that has joined by `token`. Of several servers, each host prefers the next one.
+fn join(token: &str, number: usize) -> Servers {
     let token: Token = token.parse().expect("a token");
     let joining = tls::joining_host(token.root).expect("the root's hash");
     let asked = request_certificate().expect("a key");
@@ -103,7 +104,10 @@ fn join(token: &str) -> Servers {
         servers: &authority,
         fleet: &identity.fleet,
     });
-    Servers::new(config.expect("certificates"), token.servers)
+    let mut servers = token.servers;
+    let first = number % servers.len();
+    servers.rotate_left(first);
+    Servers::new(config.expect("certificates"), servers)
 }
 
 fn log_in_all(hosts: &[Servers], at_once: usize, users: &[String]) {

@@ -40,6 +40,7 @@ pub fn measure(disk: &Path, rounds: usize, is_quick: bool, progress: &dyn Fn(&st
     let mut figures = Figures(Table::new(&["figure", "measured", "wanted", ""]));
     added(&mut figures, disk, &users, rounds, progress);
     rates(&mut figures, disk, &users, SMALL, progress);
+    two_servers(&mut figures, disk, &users, progress);
     if !is_quick {
         let mut large = rates(&mut figures, disk, &users, LARGE, progress);
         // Their names are given once more.
@@ -253,6 +254,27 @@ fn with_standby(
     );
     figures.note("of these one login, median ms", answer[1], 1);
     server.disconnect_standby();
+}
+
+/// Verified logins a second through two servers over one database, each of which half of the hosts prefer.
+fn two_servers(figures: &mut Figures, disk: &Path, users: &Users, progress: &dyn Fn(&str)) {
+    progress("logging in through two servers");
+    let folder = tempfile::tempdir_in(disk).expect("a folder for a store");
+    let often = &users.concurrent[..AT_ONCE.min(SMALL)];
+    let store = people::fill(folder.path(), SMALL, often);
+    let server = Server::make(disk, users, &store, "10.78.0.1");
+    let second = machines::machine(disk, users);
+    server.connect_second(&second);
+    let mut hosts = Hosts::join(&server, often.len());
+    let lines = often.iter().map(|user| {
+        let (account, codes) = (&user.account, user.codes(Some(0), TURNS));
+        format!("{} {} {}", account.name, account.uid, codes.join(" "))
+    });
+    let answer = hosts.order(&format!("log-in {}", often.len()), lines);
+    let rate = (often.len() * TURNS) as f64 / answer[0] * 1e9;
+    let what = "verified logins a second, two servers on the same two processors, one of them over TLS to the database";
+    figures.note(what, rate, 0);
+    figures.note("of these one login, median ms", answer[1], 1);
 }
 
 /// The first code of everybody who logs in once.

@@ -13,13 +13,16 @@ use crate::users::Users;
 
 const PORT: u16 = 6238;
 
-/// Debian's PostgreSQL as it is installed, with a database for a store, behind a socket.
-const DATABASE: &str = "install -d -o postgres /srv/db && cd / &&
+/// Debian's PostgreSQL as it is installed, with a database for a store, behind a socket, and for a second server with TLS.
+const DATABASE: &str = "install -d -o postgres /srv/db && cd /srv/db &&
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 10 -subj /CN=db \
+        -addext subjectAltName=DNS:db.example.com -keyout server.key -out server.crt 2>&1 &&
+    chown postgres server.key && chmod 600 server.key && cd / &&
     as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&
     $as $bin/initdb --auth=trust --locale=C --encoding=UTF8 --username=twofa /srv/db/data >/dev/null &&
-    echo 'host replication all 10.79.1.0/24 trust' >>/srv/db/data/pg_hba.conf &&
-    $as $bin/pg_ctl -D /srv/db/data -o '-k /srv/db -c listen_addresses=* -c max_connections=200 \
-        -c shared_preload_libraries=pg_stat_statements' -l /srv/db/log -w start \
+    printf 'host replication all 10.79.1.0/24 trust\nhostssl all all 10.78.0.0/24 trust\n' >>/srv/db/data/pg_hba.conf &&
+    $as $bin/pg_ctl -D /srv/db/data -o '-k /srv/db -c listen_addresses=* -c max_connections=200 -c ssl=on \
+        -c ssl_cert_file=/srv/db/server.crt -c ssl_key_file=/srv/db/server.key -c shared_preload_libraries=pg_stat_statements' -l /srv/db/log -w start \
         >/dev/null && $bin/createdb -h /srv/db -U twofa twofa &&
     psql -q -h /srv/db -U twofa twofa -c 'CREATE SCHEMA counting; CREATE EXTENSION pg_stat_statements SCHEMA counting'";
 /// A standby of it, on a machine that is connected to it.
@@ -56,13 +59,7 @@ impl Server {
 
     /// Starts `twofad --server`, as its unit does.
     pub fn start(&self) {
-        self.machine
-            .run(
-                "ulimit -n 20000; setsid setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env \
-                 /usr/sbin/twofad --server </dev/null >>/var/log/twofad-server.log 2>&1 & echo $! >/run/server.pid",
-            )
-            .ok();
-        self.machine.wait_for_port(PORT);
+        start(&self.machine);
     }
 
     /// Kills it.
@@ -86,6 +83,24 @@ impl Server {
             "[ \"$(psql -h /srv/db -U twofa -At twofa -c \"{is_in_sync}\")\" = 1 ]"
         ));
         cable
+    }
+
+    /// Makes another machine a server over the same database, which it reaches over a cable.
+    pub fn connect_second(&self, other: &Machine) {
+        let first = &self.machine;
+        first.connect(other, "second", "10.78.0.1/24", "10.78.0.2/24");
+        other
+            .run("echo '10.78.0.1 db.example.com' >>/etc/hosts")
+            .ok();
+        other.write_file("/etc/twofa/db.crt", &first.file("/srv/db/server.crt"));
+        let address = "postgres://twofa@db.example.com/twofa?ca=/etc/twofa/db.crt\n";
+        other.write_file("/etc/twofa/database", address);
+        let added = first.run("twofa server add 10.78.0.2").ok().stdout;
+        let token = added.lines().find(|line| line.starts_with("twofa1/"));
+        other
+            .run_with_input("twofa server join --token-file -", token.expect("a token"))
+            .ok();
+        start(other);
     }
 
     /// Has commits wait for no standby again.
@@ -159,6 +174,16 @@ impl Server {
             .run("ls /proc/$(cat /run/server.pid)/fd | wc -l");
         count.ok().stdout.trim().parse().expect("a number")
     }
+}
+
+fn start(machine: &Machine) {
+    machine
+        .run(
+            "ulimit -n 20000; setsid setpriv --reuid twofa --regid twofa --init-groups --inh-caps=-all --reset-env \
+             /usr/sbin/twofad --server </dev/null >>/var/log/twofad-server.log 2>&1 & echo $! >/run/server.pid",
+        )
+        .ok();
+    machine.wait_for_port(PORT);
 }
 
 /// What a login costs.
