@@ -106,6 +106,8 @@ impl Builder {
 
     /// With the programs of another build, which are in `folder`: `twofa`, `twofad` and `libpam_twofa.so`.
     pub fn programs(mut self, folder: &Path) -> Self {
+        // Ours are built now, and not while something waits for an upgrade.
+        let _ = artefacts::installed();
         self.programs = Some(folder.to_owned());
         self
     }

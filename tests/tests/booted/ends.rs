@@ -49,9 +49,10 @@ fn what_a_killed_sshd_leaves_behind_is_still_the_session_and_can_be_ended() {
     log_in(&system, "ssh", "alice", "trap \"\" HUP; sleep 70011");
     wait_for_process(&system, "sleep 70011");
     let leader = value(&system, "alice", "sshd", "pid");
-    // The process that opened the session, and the one with the user's rights.
+    // The process that opened the session, and the one with the user's rights: that one last, since its end has the other close
+    // the session.
     system
-        .run(&format!("kill -9 $(pgrep -P {leader}) {leader}"))
+        .run(&format!("kill -9 {leader} $(pgrep -P {leader})"))
         .ok();
     system.wait_until(&format!("! kill -0 {leader}"));
     assert!(has_process(&system, "sleep 70011"));

@@ -12,7 +12,7 @@ use super::rotation::{log_in_all_the_time, restart, wait_for_logins};
 use super::*;
 
 /// Codes of the tokens of alice and bob.
-const CODES: usize = 80;
+const CODES: usize = 400;
 
 #[test]
 #[ignore = "TWOFA_PREVIOUS has to name the programs of the build before"]
