@@ -1,7 +1,7 @@
 //! A fleet of the build before is upgraded machine by machine while people log in: servers first, then hosts. It is run by hand,
 //! because the build before is not here:
 //!
-//! `TWOFA_PREVIOUS=DIR cargo test -p twofa-e2e --test servers -- --ignored`
+//! `TWOFA_PREVIOUS=DIR cargo test --workspace --test servers -- --ignored`
 //!
 //! where `DIR` has its `twofa`, `twofad` and `libpam_twofa.so`.
 
