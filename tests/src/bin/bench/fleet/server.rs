@@ -15,8 +15,11 @@ const PORT: u16 = 6238;
 
 /// Debian's PostgreSQL as it is installed, with a database for a store, behind a socket, and for a second server with TLS.
 const DATABASE: &str = "install -d -o postgres /srv/db && cd /srv/db &&
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 10 -subj /CN=db \
-        -addext subjectAltName=DNS:db.example.com -keyout server.key -out server.crt 2>&1 &&
+    new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes' &&
+    openssl req -x509 $new -keyout ca.key -out ca.crt -subj /CN=ca -days 10 2>&1 &&
+    openssl req $new -keyout server.key -out server.csr -subj /CN=db 2>&1 &&
+    echo subjectAltName=DNS:db.example.com >names &&
+    openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 10 -extfile names -out server.crt 2>&1 &&
     chown postgres server.key && chmod 600 server.key && cd / &&
     as='setpriv --reuid=postgres --regid=postgres --clear-groups --' && bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1) &&
     $as $bin/initdb --auth=trust --locale=C --encoding=UTF8 --username=twofa /srv/db/data >/dev/null &&
@@ -92,7 +95,7 @@ impl Server {
         other
             .run("echo '10.78.0.1 db.example.com' >>/etc/hosts")
             .ok();
-        other.write_file("/etc/twofa/db.crt", &first.file("/srv/db/server.crt"));
+        other.write_file("/etc/twofa/db.crt", &first.file("/srv/db/ca.crt"));
         let address = "postgres://twofa@db.example.com/twofa?ca=/etc/twofa/db.crt\n";
         other.write_file("/etc/twofa/database", address);
         let added = first.run("twofa server add 10.78.0.2").ok().stdout;
@@ -120,7 +123,8 @@ impl Server {
         let now = self.processor_time();
         let each = |now: f64, begun: f64| (now - begun) / logins as f64;
         let calls = self.query("SELECT sum(calls) FROM counting.pg_stat_statements");
-        let top = "SELECT calls, left(regexp_replace(query, '\\s+', ' ', 'g'), 110) FROM counting.pg_stat_statements ORDER BY calls DESC";
+        // Milliseconds of all calls together, then how many there were.
+        let top = "SELECT round(total_exec_time + total_plan_time), calls, left(regexp_replace(query, '\\s+', ' ', 'g'), 110) FROM counting.pg_stat_statements ORDER BY total_exec_time + total_plan_time DESC";
         eprintln!("{}", self.query(&format!("{top} LIMIT 40")));
         Cost {
             statements: calls.trim().parse::<f64>().expect("a number") / logins as f64,
