@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
 use rustls::DistinguishedName;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
@@ -19,7 +18,7 @@ pub use rustls::{ClientConfig, ServerConfig};
 use crate::certificate::{PrivateKey, fingerprint, read_pem};
 pub use crate::error::TlsError;
 use crate::identity::Id;
-use crate::verifier::{HostVerifier, Lapsed, ServerVerifier};
+use crate::verifier::{HostVerifier, Lapsed, ServerVerifier, name_of};
 use crate::{
     HOST_PROTOCOL, JOIN_PROTOCOL, PREVIOUS_PROTOCOL, PROTOCOL, SERVER_PROTOCOL, WATCH_PROTOCOL,
 };
@@ -89,17 +88,6 @@ impl ServerConfigs {
         };
         self.shown.iter().find(is_trusted).or(self.shown.first())
     }
-}
-
-/// The name by which a client calls an authority whose certificate has this SHA-256: a common name of its hexadecimal digits. Its
-/// real name would not do, as those before and after a rotation may have the same.
-pub(crate) fn name_of(fingerprint: &[u8; 32]) -> DistinguishedName {
-    // SEQUENCE of a SET of a SEQUENCE of the OID 2.5.4.3 and a UTF8String of 64 bytes (X.690, X.520).
-    let mut der = vec![
-        0x30, 0x4b, 0x31, 0x49, 0x30, 0x47, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x40,
-    ];
-    der.extend_from_slice(HEXLOWER.encode(fingerprint).as_bytes());
-    DistinguishedName::from(der)
 }
 
 /// The configurations of a server.

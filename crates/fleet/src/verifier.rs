@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -22,7 +23,6 @@ use twofa_core::Timestamp;
 use crate::certificate::{fingerprint, is_root_of, key_and_end, read_pem};
 use crate::error::TlsError;
 use crate::identity::{Id, Identity, Role, Signs};
-use crate::tls::name_of;
 
 /// How a server checks hosts.
 #[derive(Debug)]
@@ -339,4 +339,15 @@ fn check_authority(signs: Signs, fleet: &Id, authority: &[u8]) -> Result<(), Tls
 
 fn not_of_this_role() -> Error {
     Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+}
+
+/// The name by which a client calls an authority whose certificate has this SHA-256: a common name of its hexadecimal digits. Its
+/// real name would not do, as those before and after a rotation may have the same.
+pub(crate) fn name_of(fingerprint: &[u8; 32]) -> DistinguishedName {
+    // SEQUENCE of a SET of a SEQUENCE of the OID 2.5.4.3 and a UTF8String of 64 bytes (X.690, X.520).
+    let mut der = vec![
+        0x30, 0x4b, 0x31, 0x49, 0x30, 0x47, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x40,
+    ];
+    der.extend_from_slice(HEXLOWER.encode(fingerprint).as_bytes());
+    DistinguishedName::from(der)
 }

@@ -19,7 +19,7 @@ use twofa_store::{JoinedFleet, KnownAuthorities, Store};
 
 use super::files::HostFiles;
 use super::membership::Membership;
-use super::upkeep::UpkeepError;
+use super::upkeep::error::UpkeepError;
 
 /// How long servers may take to send the policy.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -2,6 +2,8 @@
 //! its life are over, and follows a rotation of the fleet's certificate authority ([`super::authorities`]). Without it, a host
 //! would be refused after 90 days.
 
+pub(super) mod error;
+
 use std::time::{Duration, Instant};
 
 use twofa_core::{Account, Timestamp};
@@ -9,17 +11,17 @@ use twofa_fleet::certificate::{
     CertificateError, PrivateKey, is_due, key_and_end, read_pem, request_certificate, request_for,
 };
 use twofa_fleet::client;
-use twofa_fleet::identity::{BadIdentity, Identity, Role};
+use twofa_fleet::identity::{Identity, Role};
 use twofa_fleet::stream::ToServer;
-use twofa_fleet::tls::{self, HostCertificates, TlsError};
-use twofa_fleet::token::Address;
+use twofa_fleet::tls::{self, HostCertificates};
 use twofa_fleet::wire::{FleetAuthorities, MemberAnswer, MemberRequest};
 use twofa_proto::codec::CodecError;
-use twofa_store::{Store, StoreError};
+use twofa_store::Store;
 
+pub(crate) use self::error::UpkeepError;
 use super::authorities;
 use super::files::HostFiles;
-use super::membership::{Membership, NotAMember, NotRefreshed};
+use super::membership::Membership;
 
 /// How long the servers may take together.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,46 +33,6 @@ pub(crate) enum Upkeep {
     Everything,
     /// A server is asked only if the certificate is due.
     CertificateOnly,
-}
-
-/// Why a host could not be kept up.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UpkeepError {
-    /// It is not one.
-    #[error(transparent)]
-    NotAMember(#[from] NotAMember),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// No key or request could be made, or a certificate is none.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// Certificates or keys cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The rules of the fleet could not be had from a server of the new certificate authority.
-    #[error(transparent)]
-    Policy(#[from] Box<NotRefreshed>),
-    /// What a server sent is not for this host.
-    #[error("a server sent a certificate that is not this host's")]
-    BadAnswer,
-    /// No server has answered; why, for each of them.
-    #[error("no server of the fleet can be reached: {}", .0.join("; "))]
-    Unreached(Vec<String>),
-    /// The server does not know the host.
-    #[error("{server}: {why}")]
-    Refused {
-        /// Which.
-        server: Address,
-        /// What it says.
-        why: String,
-    },
-}
-
-impl From<BadIdentity> for UpkeepError {
-    fn from(_: BadIdentity) -> Self {
-        Self::BadAnswer
-    }
 }
 
 /// Asks a server where servers are, for a certificate if that is due at `now`, and for the certificate authorities of the fleet. Says

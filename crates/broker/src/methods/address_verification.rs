@@ -26,15 +26,6 @@ const TRIES: u32 = 5;
 /// How often the address may be mistyped.
 const SPELLINGS: u32 = 3;
 
-/// An address that is a method now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// The address in the form in which it is stored.
-    pub address: String,
-    /// The generation of the person's methods after that.
-    pub generation: Generation,
-}
-
 impl Enrolling<'_> {
     /// Sends a code to the address `given`, or the one on file; without one, asks for it. `intro` stands before the prompt.
     pub(super) fn begin_address(

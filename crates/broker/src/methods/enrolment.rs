@@ -14,8 +14,8 @@ use twofa_store::{AnswerVerdict, Generation};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::methods::address_verification::Verified;
 pub use crate::methods::enrolment_state::EnrolmentState;
+use crate::methods::enrolment_state::Verified;
 use crate::methods::enrolment_state::{At, Choices, Named, SetUp, Wish};
 use crate::methods::error::EnrolmentError;
 use crate::text::messages;

@@ -377,3 +377,12 @@ macro_rules! named {
 
 named!(Channel, Channel::name);
 named!(Method, Method::name);
+
+/// An address that is a method now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The address in the form in which it is stored.
+    pub address: String,
+    /// The generation of the person's methods after that.
+    pub generation: Generation,
+}

@@ -9,7 +9,7 @@ use twofa_broker::admin::ca_rotation::{self, CaFinish, CaRotationProgress, HostC
 use twofa_core::Timestamp;
 
 use super::confirm::confirm;
-use super::server::read_ca;
+use super::fleet::read_ca;
 use crate::arguments::{RotateCaCommand, RotateCaFinish, RotateCaStart};
 use crate::client;
 use crate::error::CommandError;

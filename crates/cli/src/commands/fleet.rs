@@ -1,6 +1,7 @@
 //! `twofa host`, `twofa join` and `twofa leave`: the hosts of a fleet.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
@@ -355,4 +356,12 @@ impl From<FleetError> for CommandError {
             None => command_error,
         }
     }
+}
+
+/// The certificate of a company's certificate authority.
+pub(super) fn read_ca(path: &Path) -> Result<String, CommandError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot read {}: {error}", path.display());
+        CommandError::new(Failure::Failed, message)
+    })
 }

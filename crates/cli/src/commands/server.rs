@@ -1,7 +1,6 @@
 //! `twofa fleet` and `twofa server`: the servers of a fleet.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use serde::Serialize;
 use twofa_broker::Failure;
@@ -13,7 +12,7 @@ use twofa_broker::admin::servers::{
 use twofa_broker::clock;
 
 use super::confirm::confirm;
-use super::fleet::{only_root, read_token};
+use super::fleet::{only_root, read_ca, read_token};
 use super::rotation;
 use crate::arguments::{FleetCommand, JoinArguments, ResumeArguments, ServerCommand};
 use crate::client;
@@ -44,13 +43,6 @@ pub(crate) fn fleet(command: FleetCommand, output: Output) -> Result<(), Command
     // From here on as the service. If this fails, the same command goes on from here.
     client::open()?.record_first_server(&files, &name.replace(':', "-"))?;
     Ok(write!(io::stdout(), "{}", words::made(&files.fleet))?)
-}
-
-pub(super) fn read_ca(path: &Path) -> Result<String, CommandError> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot read {}: {error}", path.display());
-        CommandError::new(Failure::Failed, message)
-    })
 }
 
 fn resume(arguments: &ResumeArguments) -> Result<(), CommandError> {

@@ -138,7 +138,7 @@ fn an_interrupted_end_leaves_one_whole_set_of_files_and_goes_on() {
         assert_eq!(in_use(&directory), new.servers.certificate, "{done}");
         assert!(directory.read_next().unwrap().is_none());
         assert!(directory.read_previous(now()).unwrap().is_some());
-        // What it is called with does not count any more.
+        // Called again, it ignores its argument.
         directory.finish_rotation(None, service()).unwrap();
         assert_eq!(in_use(&directory), new.servers.certificate, "{done}");
         assert!(directory.read_previous(now()).unwrap().is_some());

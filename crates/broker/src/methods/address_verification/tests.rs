@@ -1,5 +1,6 @@
 use super::*;
 use crate::methods::enrolment::Finished;
+use crate::methods::enrolment_state::Verified;
 use crate::methods::enrolment_state::Wish;
 use crate::testing::{Bench, ScriptedTerminal, clock, pass};
 use twofa_delivery::InboundSms;

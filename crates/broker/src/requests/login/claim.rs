@@ -10,7 +10,7 @@ use twofa_core::{Policy, Rulebook};
 use twofa_fleet::wire::{DeviceClaim, SessionClaim, TerminalClaim};
 use twofa_proto::{Login, PasswordState};
 
-use super::device;
+use super::evidence::{evidence as seen_of, is_bare_address, trusts_anything};
 use crate::context::Services;
 use crate::fleet::relay::RelayedRequest;
 use crate::identity::first_factor::FirstFactor;
@@ -36,7 +36,7 @@ pub(super) fn describe(
         first_factor,
         ..
     } = relayed;
-    let trusts = |policy: &Policy| device::trusts_anything(&policy.trust);
+    let trusts = |policy: &Policy| trusts_anything(&policy.trust);
     // Only where the password was right can anything be trusted.
     let is_shown = *first_factor == FirstFactor::Shown && !login.behind_password;
     let from_root = login.evidence.as_deref().filter(|_| peer.is_root());
@@ -59,12 +59,12 @@ pub(super) fn describe(
     }
     let person = Person::load(services.store, account)?;
     let trust = &person.policy.trust;
-    let seen = device::evidence(login);
+    let seen = seen_of(login);
     let Some(kind) = identify(&seen, trust).map(|device| device.kind()) else {
         return Ok(None);
     };
     let at_most = person.trust_duration(kind).seconds();
-    if at_most == 0 || device::is_bare_address(request, login, kind) {
+    if at_most == 0 || is_bare_address(request, login, kind) {
         return Ok(None);
     }
     Ok(Some(DeviceClaim {

@@ -14,6 +14,7 @@ mod confirm;
 mod damaged_host;
 mod device;
 mod enrolment;
+mod evidence;
 mod exchange;
 mod invitation;
 mod origin;

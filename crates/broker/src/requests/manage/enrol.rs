@@ -9,9 +9,9 @@ use twofa_store::{Generation, StoreError};
 
 use super::request::{ManageRequest, sending_channel};
 use crate::context::Context;
-use crate::methods::address_verification::Verified;
 use crate::methods::app_enrolment;
 use crate::methods::enrolment::{self, Answered};
+use crate::methods::enrolment_state::Verified;
 use crate::methods::error::EnrolmentError;
 use crate::requests::error::RequestError;
 use crate::sending::addresses;

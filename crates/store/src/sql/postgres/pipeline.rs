@@ -35,7 +35,7 @@ pub struct DatabaseCounters {
     pub waits: u64,
     /// For how long all of them waited, in microseconds.
     pub waited_microseconds: u64,
-    /// Commits of which it is not known whether they happened: whoever waited for them was refused.
+    /// Commits with an unknown outcome. The logins that waited for them were refused.
     pub unknown_commits: u64,
 }
 
